@@ -1,0 +1,76 @@
+"""Which globals may the pickle of a scikit-learn model name?
+
+An exact list, because every deny-list has been walked around. A scikit-learn class is allowed when it is defined in the
+very module the pickle names; a prefix would not do, since scikit-learn's modules import os, functools and friends.
+"""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+# Test and data-fetching code reaches the file system and the network; no model needs it.
+_BARRED = {"tests", "conftest", "datasets", "externals", "_testing", "_mocking", "_build_utils", "parallel"}
+
+_UFUNCS = (
+    "absolute add arccos arccosh arcsin arcsinh arctan arctanh cbrt ceil cos cosh deg2rad divide exp exp2 expm1 fabs "
+    "floor log log10 log1p log2 logical_not maximum minimum multiply negative positive power rad2deg reciprocal rint "
+    "sign sin sinh sqrt square subtract tan tanh trunc"
+).split()
+
+_LOSSES = "HalfSquared AbsoluteError Pinball Huber HalfPoisson HalfGamma HalfTweedie HalfTweedieIdentity HalfBinomial"
+_LOSSES += " HalfMultinomial Exponential"
+
+NAMES: frozenset[tuple[str, str]] = frozenset(
+    [
+        ("_codecs", "encode"),
+        *(("builtins", name) for name in "bool bytearray complex float frozenset int list object range set slice str".split()),
+        ("collections", "Counter"),
+        ("collections", "OrderedDict"),
+        ("collections", "defaultdict"),
+        ("copyreg", "_reconstructor"),
+        ("joblib.numpy_pickle", "NumpyArrayWrapper"),
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+        *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+        ("numpy._core.numeric", "_frombuffer"),
+        ("numpy.core.numeric", "_frombuffer"),
+        *((module, "MaskedArray") for module in ("numpy.ma", "numpy.ma.core")),
+        ("numpy.ma.core", "_mareconstruct"),
+        ("numpy.random._mt19937", "MT19937"),
+        ("numpy.random._pcg64", "PCG64"),
+        ("numpy.random._pickle", "__bit_generator_ctor"),
+        ("numpy.random._pickle", "__generator_ctor"),
+        ("numpy.random._pickle", "__randomstate_ctor"),
+        ("numpy.random.bit_generator", "SeedSequence"),
+        ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"),
+        *(("numpy", name) for name in "bool bool_ float16 float32 float64 int8 int16 int32 int64 str_ uint8".split()),
+        *(("numpy", name) for name in _UFUNCS),
+        ("scipy.interpolate._bsplines", "BSpline"),
+        *(("scipy.interpolate._interpolate", name) for name in ("interp1d",)),
+        *((f"scipy.sparse._{kind}", f"{kind}_{form}") for kind in ("csr", "csc", "coo", "dok", "lil", "dia")
+          for form in ("matrix", "array")),
+        ("sklearn.metrics._dist_metrics", "newObj"),
+        ("sklearn.neighbors._ball_tree", "newObj"),
+        ("sklearn.neighbors._kd_tree", "newObj"),
+        *(("sklearn._loss._loss", f"__pyx_unpickle_Cy{name}Loss") for name in _LOSSES.split()),
+        *(("sklearn._loss._loss", f"__pyx_unpickle_Cy{name}") for name in _LOSSES.split()),
+        *(("sklearn.feature_selection._univariate_selection", name)
+          for name in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")),
+        *(("sklearn.feature_selection._mutual_info", f"mutual_info_{kind}") for kind in ("classif", "regression")),
+        ("sklearn.tree._tree", "Tree"),
+    ]
+)  # fmt: skip
+
+
+def resolve(module: str, name: str, trusted: frozenset[str]) -> Any | None:
+    """The object that the pickle names, or None when it may not name it. Nothing outside the list is imported."""
+    if (module, name) in NAMES or f"{module}.{name}" in trusted:
+        return getattr(import_module(module), name, None)
+    parts = module.split(".")
+    if parts[0] != "sklearn" or _BARRED & set(parts) or not name.isidentifier() or name.startswith("__"):
+        return None
+    try:
+        found = getattr(sys.modules.get(module) or import_module(module), name, None)
+    except ImportError:
+        return None
+    return found if isinstance(found, type) and found.__module__ == module else None

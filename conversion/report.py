@@ -1,0 +1,45 @@
+"""What does a person want to know of a conversion, in fewer than 25 lines?"""
+
+from typing import Any
+
+
+def summary(report: dict[str, Any], output: str) -> str:
+    """The report as text for a terminal."""
+    parity, model, speed = report["parity"], report["model"], report["speed"]
+    source = report["provenance"]
+    lines = [
+        f"accepted   {source['estimator']} -> {output}",
+        f"inputs     {_tensors(report['signature']['inputs'])}",
+        f"outputs    {_tensors(report['signature']['outputs'])}",
+        f"candidate  {parity['candidate']}{_list(', repaired: ', source['repairs'])}",
+    ]
+    lines += [f"           not {one['name']}: {one['verdict']}" for one in report["candidates"] if one["verdict"] != "accepted"]
+    lines.append(f"evidence   {parity['evidence']}: {sum(parity['rows'].values())} rows of {len(parity['rows'])} kinds")
+    for name in parity["max_abs"]:
+        worst = _worst(report["findings"], name)
+        tolerance = parity["tolerance"][name]
+        lines.append(
+            f"  {name}: at most {worst['max_abs']:.1e} apart on {worst['kind']!r} row {worst['worst_row']}"
+            f" (allowed {tolerance['atol']:g} + {tolerance['rtol']:g} of the value)"
+        )
+    lines += [
+        f"size       {source['source_bytes']:,} bytes of pickle -> {model['bytes']:,} bytes, sha256 {model['sha256'][:12]}",
+        f"speed      one row: {speed['onnxruntime_us']:.0f} us, scikit-learn {speed['scikit_learn_us']:.0f} us"
+        f" ({speed['scikit_learn_us'] / speed['onnxruntime_us']:.0f} times)",
+        f"sandbox    {', '.join(report['protections'])}",
+    ]
+    return "\n".join(lines)
+
+
+def _worst(findings: list[dict[str, Any]], output: str) -> dict[str, Any]:
+    return max((f for f in findings if f["output"] == output), key=lambda finding: finding["max_abs"])
+
+
+def _tensors(tensors: list[dict[str, Any]]) -> str:
+    shown = [f"{t['name']} {t['datatype']} {['n', *t['shape'][1:]]}".replace("'", "") for t in tensors]
+    more = len(shown) - 4
+    return ", ".join(shown[:4]) + (f" and {more} more" if more > 0 else "")
+
+
+def _list(before: str, names: list[str]) -> str:
+    return before + ", ".join(names) if names else ""

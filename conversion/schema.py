@@ -1,0 +1,112 @@
+"""Which inputs does the fitted object take, and how are rows handed to scikit-learn and to the graph?
+
+Canonical rows are feeds at full precision: a dict of input name -> array whose first axis is rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from conversion.errors import Refused
+from conversion.steps import steps_of, unwrap
+from serving.signature import Array
+
+Feeds = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One input: `X` of `width` features, or one named column. `text` says that it holds strings."""
+
+    name: str
+    width: int
+    text: bool
+    categories: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The inputs in the order of the fitted columns."""
+
+    columns: tuple[Column, ...]
+    names: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> bool:
+        """Is it one numeric table `X`?"""
+        return len(self.columns) == 1 and self.columns[0].name == "X" and not self.columns[0].text
+
+    def native(self, feeds: Feeds) -> Any:
+        """The rows as scikit-learn takes them: a float64 array, a list of texts, or a data frame."""
+        if self.table:
+            rows = feeds["X"].astype(np.float64)
+            return pd.DataFrame(rows, columns=list(self.names)) if self.names else rows
+        if len(self.columns) == 1 and self.columns[0].name == "X":
+            return feeds["X"][:, 0].tolist()
+        return pd.DataFrame({column.name: feeds[column.name][:, 0] for column in self.columns})
+
+    def cast(self, feeds: Feeds, real: np.dtype[Any]) -> dict[str, Array]:
+        """The rows as a graph takes them whose numbers are `real`."""
+        return {column.name: feeds[column.name] if column.text else feeds[column.name].astype(real) for column in self.columns}
+
+
+def schema_of(estimator: Any) -> Schema:
+    """The inputs of a fitted object. Raises Refused when it does not say how many features it takes."""
+    first = unwrap(steps_of(estimator)[0])
+    if hasattr(first, "vocabulary_") or hasattr(first, "vocabulary"):
+        return Schema((Column("X", 1, text=True),))
+    if hasattr(first, "transformers_"):
+        return _of_columns(first)
+    width = getattr(estimator, "n_features_in_", None) or getattr(first, "n_features_in_", None)
+    if width is None:
+        raise Refused(
+            f"{type(estimator).__name__} does not say how many features it takes (n_features_in_ is missing); is it fitted?"
+        )
+    categories = getattr(first, "categories_", None)
+    if categories is not None and any(np.asarray(c).dtype.kind in "OUS" for c in categories):
+        names = getattr(first, "feature_names_in_", [f"x{i}" for i in range(int(width))])
+        return Schema(tuple(_column(str(n), list(c)) for n, c in zip(names, categories, strict=True)))
+    return Schema((Column("X", int(width), text=False),), _names(first))
+
+
+def _names(first: Any) -> tuple[str, ...]:
+    return tuple(str(name) for name in getattr(first, "feature_names_in_", ()))
+
+
+def _column(name: str, categories: list[Any]) -> Column:
+    text = any(isinstance(category, str) for category in categories)
+    return Column(name, 1, text, tuple(categories))
+
+
+def _of_columns(first: Any) -> Schema:
+    """One input per column when the ColumnTransformer knows names and some column holds text; else one table."""
+    names = _names(first)
+    width = int(first.n_features_in_)
+    columns = {i: Column(names[i] if names else f"x{i}", 1, text=False) for i in range(width)}
+    for _, transformer, selected in first.transformers_:
+        if isinstance(transformer, str):
+            continue
+        inner = unwrap(steps_of(transformer)[0])
+        positions = _positions(selected, names, width)
+        if hasattr(inner, "vocabulary_"):
+            columns |= {i: Column(columns[i].name, 1, text=True) for i in positions}
+        elif hasattr(inner, "categories_"):
+            for i, categories in zip(positions, inner.categories_, strict=True):
+                columns[i] = _column(columns[i].name, list(categories))
+    if not any(column.text for column in columns.values()):
+        return Schema((Column("X", width, text=False),), names)
+    return Schema(tuple(columns[i] for i in range(width)))
+
+
+def _positions(selected: Any, names: tuple[str, ...], width: int) -> list[int]:
+    if isinstance(selected, slice):
+        return list(range(width))[selected]
+    if isinstance(selected, str | int):
+        selected = [selected]
+    chosen = np.asarray(selected)
+    if chosen.dtype == bool:
+        return [int(i) for i in np.flatnonzero(chosen)]
+    return [names.index(str(s)) if isinstance(s, str) else int(s) for s in chosen.tolist()]

@@ -1,0 +1,135 @@
+"""Which candidate is accepted, and on what evidence?
+
+The first that holds on every row, in the order of `candidates`; otherwise a refusal that shows the nearest miss.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from conversion.candidates import CANDIDATES, Candidate
+from conversion.errors import Refused
+from conversion.parity import Finding, Graph, examine, holds
+from conversion.reference import Answers, Ask
+from conversion.rows import RowSet, with_one
+from conversion.schema import Schema
+from conversion.steps import describe
+from conversion.translate import set_shapes, translate
+from serving.runtime import open_session
+from serving.signature import DATATYPES, Array, Signature, Tensor
+from serving.verification import Tolerance
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One candidate and what became of it."""
+
+    name: str
+    verdict: str
+    size_bytes: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The graph that answers as scikit-learn did, with the evidence."""
+
+    candidate: Candidate
+    graph: onnx.ModelProto
+    session: Graph
+    signature: Signature
+    repairs: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    tried: tuple[Tried, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be translated, and what would count as the same."""
+
+    estimator: Any
+    schema: Schema
+    methods: Sequence[str]
+    ask: Ask
+    sets: list[tuple[RowSet, Answers]]
+    tolerance: Mapping[str, Tolerance]
+
+
+def search(question: Question) -> Accepted:
+    """The first candidate for which everything holds. Raises Refused with every candidate's reason."""
+    tried: list[Tried] = []
+    start = time.monotonic()
+    for candidate in CANDIDATES:
+        result = _try(question, candidate)
+        if isinstance(result, Tried):
+            tried.append(result)
+            continue
+        model, graph, repairs, findings = result
+        tried.append(Tried(candidate.name, "accepted", model.ByteSize(), findings))
+        signature = _signature(question, graph)
+        return Accepted(candidate, model, graph, signature, repairs, findings, tuple(tried), time.monotonic() - start)
+    reasons = "\n".join(f"  {one.name}: {one.verdict}" for one in tried)
+    raise Refused(f"no translation of {describe(question.estimator)} answers as scikit-learn does\n{reasons}")
+
+
+def _try(
+    question: Question, candidate: Candidate
+) -> Tried | tuple[onnx.ModelProto, Graph, tuple[str, ...], tuple[Finding, ...]]:
+    try:
+        translation = translate(question.estimator, question.schema, question.methods, candidate)
+    except Exception as error:  # skl2onnx raises what it likes; each is a reason
+        return Tried(candidate.name, f"skl2onnx cannot write it: {_first_line(error)}")
+    model = translation.graph
+    set_shapes(model, {name: answer.shape[1:] for name, answer in question.sets[0][1].items()})
+    try:
+        graph = Graph(open_session(model.SerializeToString()), question.schema, candidate)
+        findings = tuple(examine(graph, question.sets, question.tolerance))
+    except Exception as error:  # likewise onnxruntime
+        return Tried(candidate.name, f"onnxruntime cannot run it: {_first_line(error)}", model.ByteSize())
+    failed = [finding for finding in findings if not finding.gap.passed]
+    if failed:
+        return Tried(candidate.name, str(failed[0]), model.ByteSize(), findings)
+    return model, graph, translation.repairs, findings
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _signature(question: Question, graph: Graph) -> Signature:
+    """What the accepted graph takes and gives; NaN and infinity only where both sides answer them alike."""
+    allowed = {value: _special(question, graph, value) for value in (np.nan, np.inf)}
+    cast = question.schema.cast(question.sets[0][0].feeds, graph.candidate.real)
+    answered = graph.answer(question.sets[0][0].feeds, question.methods)
+    inputs = tuple(
+        Tensor(
+            name=column.name,
+            datatype="BYTES" if column.text else _datatype(cast[column.name]),
+            shape=(-1, column.width),
+            allow_nan=not column.text and allowed[np.nan],
+            allow_infinity=not column.text and allowed[np.inf],
+        )
+        for column in question.schema.columns
+    )
+    outputs = tuple(Tensor(name, _datatype(array), (-1, *array.shape[1:])) for name, array in answered.items())
+    return Signature(inputs, outputs)
+
+
+def _datatype(array: Array) -> str:
+    return DATATYPES[array.dtype]
+
+
+def _special(question: Question, graph: Graph, value: float) -> bool:
+    if all(column.text for column in question.schema.columns):
+        return False
+    feeds = with_one(question.sets[0][0].feeds, value)
+    try:
+        question.ask(feeds)
+    except ValueError:  # scikit-learn refuses them, so the server will
+        return False
+    return holds(question.ask, graph, feeds, question.tolerance)

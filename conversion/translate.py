@@ -1,0 +1,146 @@
+"""How is a fitted object written as a graph whose outputs are named after scikit-learn's methods?
+
+Everything skl2onnx does happens here. What comes out is deterministic, and is believed by nobody before `parity`.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+from onnx import helper
+from skl2onnx import convert_sklearn, get_model_alias
+from skl2onnx.common._registration import get_converter
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+from sklearn.base import is_classifier, is_outlier_detector
+from sklearn.feature_extraction.text import CountVectorizer
+
+from conversion.candidates import Candidate
+from conversion.repairs import column_names, mlp_shape
+from conversion.schema import Schema
+from conversion.steps import steps_of
+
+OPSETS = {"": 18, "ai.onnx.ml": 3}
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A graph, and the names of the repairs that were needed to write it."""
+
+    graph: onnx.ModelProto
+    repairs: tuple[str, ...]
+
+
+def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate: Candidate) -> Translation:
+    """The graph of one candidate. Raises whatever skl2onnx raises when it has no converter."""
+    mlp_shape.register()
+    repairs = [mlp_shape.NAME] if any(mlp_shape.applies(step) for step in steps_of(estimator)) else []
+    if schema.table and any(column_names.applies(step) for step in steps_of(estimator)):
+        estimator, repairs = _renumbered(estimator), [*repairs, column_names.NAME]
+    graph = convert_sklearn(
+        estimator,
+        initial_types=_initial_types(schema, candidate),
+        target_opset=OPSETS,
+        options=_options(estimator, methods),
+    )
+    _keep(graph, _outputs(estimator, methods), methods)
+    _settle(graph)
+    return Translation(graph, tuple(repairs))
+
+
+def _initial_types(schema: Schema, candidate: Candidate) -> list[tuple[str, Any]]:
+    real = FloatTensorType if candidate.real.itemsize == 4 else DoubleTensorType
+    return [(c.name, (StringTensorType if c.text else real)([None, c.width])) for c in schema.columns]
+
+
+def _options(estimator: Any, methods: Sequence[str]) -> dict[Any, Any]:
+    last = steps_of(estimator)[-1]
+    options: dict[Any, Any] = {}
+    if is_classifier(last):
+        wanted = {"zipmap": False, "raw_scores": "decision_function" in methods}
+        allowed = get_converter(get_model_alias(type(last))).get_allowed_options() or {}
+        options[id(last)] = {name: value for name, value in wanted.items() if name in allowed}
+    for step in _all_steps(estimator):
+        if isinstance(step, CountVectorizer):
+            # The image has no other locale, and onnxruntime refuses to load a graph that names a missing one.
+            options[id(step)] = {"locale": "C.UTF-8"}
+    return options
+
+
+def _all_steps(estimator: Any) -> list[Any]:
+    found = steps_of(estimator)
+    for step in list(found):
+        for _, inner, _columns in getattr(step, "transformers_", []):
+            if not isinstance(inner, str):
+                found += steps_of(inner)
+    return found
+
+
+def _renumbered(estimator: Any) -> Any:
+    if column_names.applies(estimator):
+        return column_names.by_position(estimator)
+    changed = copy.copy(estimator)
+    changed.steps = [(n, column_names.by_position(s) if column_names.applies(s) else s) for n, s in estimator.steps]
+    return changed
+
+
+def _outputs(estimator: Any, methods: Sequence[str]) -> list[str]:
+    """The methods that skl2onnx's outputs stand for, in its order."""
+    last = steps_of(estimator)[-1]
+    if is_outlier_detector(last):
+        return ["predict", "decision_function"]
+    if is_classifier(last) or hasattr(last, "predict_proba"):
+        return ["predict", "decision_function" if "decision_function" in methods else "predict_proba"]
+    if hasattr(last, "predict") and hasattr(last, "transform"):
+        return ["predict", "transform"]
+    return ["predict" if hasattr(last, "predict") else "transform"]
+
+
+def _keep(model: onnx.ModelProto, present: list[str], wanted: Sequence[str]) -> None:
+    """Renames the outputs to the methods they stand for and drops those not asked for."""
+    renamed = {output.name: name for output, name in zip(model.graph.output, present, strict=False)}
+    for node in model.graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    for output in model.graph.output:
+        output.name = renamed.get(output.name, output.name)
+    kept = {output.name: output for output in model.graph.output}
+    chosen = [copy.deepcopy(kept[name]) for name in wanted if name in kept]
+    del model.graph.output[:]
+    model.graph.output.extend(chosen)
+
+
+def _settle(model: onnx.ModelProto) -> None:
+    """Takes out what differs between two runs or says nothing about the model."""
+    opsets = sorted(model.opset_import, key=lambda entry: entry.domain)
+    del model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(entry.domain, entry.version) for entry in opsets)
+    model.graph.name = "unjar"
+    model.producer_name, model.producer_version, model.domain, model.doc_string = "unjar", "", "", ""
+    model.graph.doc_string = ""
+
+
+def set_shapes(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Declares each output as (n, *shape), which the evidence then has to bear out.
+
+    Where scikit-learn answers (n,) a trailing axis of one is taken away, and of the two mirrored scores that a binary
+    classifier's graph gives the second is kept.
+    """
+    for output in model.graph.output:
+        wanted, declared = shapes[output.name], output.type.tensor_type.shape
+        if wanted == () and len(declared.dim) == 2:
+            _last_column(model, output.name)
+        del declared.dim[:]
+        declared.dim.add().dim_param = "N"
+        for size in wanted:
+            declared.dim.add().dim_value = size
+
+
+def _last_column(model: onnx.ModelProto, name: str) -> None:
+    wide, index = f"{name}_columns", f"{name}_index"
+    for node in model.graph.node:
+        node.output[:] = [wide if output == name else output for output in node.output]
+        node.input[:] = [wide if read == name else read for read in node.input]
+    model.graph.initializer.append(helper.make_tensor(index, onnx.TensorProto.INT64, [], [-1]))
+    model.graph.node.append(helper.make_node("Gather", [wide, index], [name], name=f"{name}_column", axis=1))
