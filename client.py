@@ -27,7 +27,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         example = read_example(given.example)
-        if given.batch:
+        if given.batch is not None:
             example = repeated(example, given.batch)
         passed = check(example, given.url.rstrip("/"), given.name or example["model"]["name"], given.timeout)
     except CannotAsk as problem:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from conversion import data, write
 from conversion.errors import Refused, Unreadable
@@ -83,6 +84,8 @@ def _convert(task: Task, content: bytes) -> None:
 
 def _question(loaded: Loaded, task: Task) -> Question:
     estimator = loaded.estimator
+    if not isinstance(estimator, BaseEstimator):
+        raise Refused(f"the pickle holds a {type(estimator).__name__}, wanted a fitted scikit-learn estimator")
     schema = schema_of(estimator)
     methods = methods_of(estimator, task.methods)
     ask = reference(estimator, schema, methods)

@@ -31,13 +31,17 @@ def _npz(path: Path, array: str, schema: Schema) -> Feeds:
         if not schema.table:
             return {column.name: _fitted(archive[column.name].reshape(-1, 1), column) for column in schema.columns}
         width = schema.columns[0].width
-        chosen = array or ("X" if "X" in archive.files else "")
-        arrays = {name: archive[name] for name in archive.files if name == chosen or not chosen}
-    fitting = {n: a for n, a in arrays.items() if a.ndim == 2 and a.shape[1] == width and a.dtype.kind in "iuf"}
+        found = {name: archive[name] for name in archive.files}
+    wanted = array or ("X" if "X" in found else "")
+    fitting = [
+        values
+        for name, values in found.items()
+        if wanted in ("", name) and values.ndim == 2 and values.shape[1] == width and values.dtype.kind in "iuf"
+    ]
     if len(fitting) != 1:
-        shapes = {name: list(array.shape) for name, array in arrays.items()}
-        raise ValueError(f"wanted one array of shape [n, {width}], found {shapes}; {path.name}:NAME picks one")
-    return {"X": _finite(next(iter(fitting.values())).astype(np.float64))}
+        shapes = {name: list(values.shape) for name, values in found.items()}
+        raise ValueError(f"wanted one numeric array {wanted or 'X'!r} of shape [n, {width}], found {shapes}; --array picks one")
+    return {"X": _finite(fitting[0].astype(np.float64))}
 
 
 def _frame(path: Path, schema: Schema) -> Feeds:

@@ -62,11 +62,8 @@ def run(module: str, arguments: list[str], folder: Path, limits: Limits) -> list
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in ("PATH", "LANG", "PYTHONHASHSEED") or name.startswith("OPENBLAS_")
-    }
+    passed = ("PATH", "LANG", "PYTHONHASHSEED")
+    kept = {name: value for name, value in os.environ.items() if name in passed or name.startswith("OPENBLAS_")}
     return kept | {
         "HOME": str(folder),
         "TMPDIR": str(folder),
