@@ -20,10 +20,11 @@ class CannotAsk(Exception):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default="http://127.0.0.1:8080", help="default %(default)s")
-    parser.add_argument("--example", type=Path, default=Path(__file__).with_name("example.json"))
+    example_here = Path(__file__).with_name("example.json")
+    parser.add_argument("--example", type=Path, default=example_here, help="what convert.py wrote; default: example.json here")
     parser.add_argument("--name", help="the model's name at the server; default: the example's")
     parser.add_argument("--batch", type=int, metavar="N", help="repeat the example's rows to N in one request")
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS")
+    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="default %(default)g")
     given = parser.parse_args()
     try:
         example = read_example(given.example)

@@ -1,0 +1,30 @@
+"""Serves model.onnx over HTTP; `python server.py --help` says how. Exits 0 stopped, 1 model refused, 2 cannot start."""
+
+import argparse
+import os
+import sys
+
+from serving.errors import CannotStart, ModelRefused
+from serving.process import run
+from serving.settings import Settings
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="server.py",
+        description="Serves a model over the Open Inference Protocol. All settings: docs/settings.md.",
+    )
+    parser.add_argument("--model", help="the file that convert.py wrote (UNJAR_MODEL, model.onnx)")
+    parser.add_argument("--name", help="the model's name in addresses (UNJAR_NAME, the file's name)")
+    parser.add_argument("--host", help="address to listen on (UNJAR_HOST, 127.0.0.1)")
+    parser.add_argument("--port", help="port to listen on, 0 for a free one (UNJAR_PORT, 8080)")
+    try:
+        run(Settings.read(os.environ, vars(parser.parse_args())))
+    except (CannotStart, ModelRefused) as error:
+        sys.stderr.write(f"server.py: {error}\n")
+        return 1 if isinstance(error, ModelRefused) else 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Which addresses does the server have, and who answers them?
+
+The Open Inference Protocol's, health, metrics and documentation. Tensors never meet FastAPI's validation: the route
+takes the bytes as they came (docs/decisions/0002-tensor-path-without-pydantic.md).
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from serving import docs_page, protocol, schema
+from serving.envelope import Envelope
+from serving.errors import InvalidInput, MethodNotAllowed, NotFound, NotReady, Refusal
+from serving.inference import Inference
+from serving.limits import BodyLimit
+from serving.metrics import CONTENT_TYPE
+
+VERSION = "0.1.0"
+EXTENSIONS = ["binary_tensor_data"]
+MODEL = "/v2/models/{name}"
+VERSIONED = MODEL + "/versions/{version}"
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(inference: Inference, max_body_bytes: int, lifespan: Lifespan | None = None) -> FastAPI:
+    app = FastAPI(
+        title="Unjar",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        # FastAPI sends OpenTelemetry wherever a global provider points; one place in this product may connect outward.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
+    app.add_middleware(Envelope, metrics=inference.metrics)
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse)
+    _add_infer(app, inference)
+    _add_metadata(app, inference)
+    _add_health(app, inference)
+    _add_documentation(app, inference)
+    return app
+
+
+def _add_health(app: FastAPI, inference: Inference) -> None:
+    @app.get("/v2/health/live", tags=["health"], responses=schema.answers("Live"))
+    async def live() -> Response:
+        """Does the process answer?"""
+        return _json({"live": True})
+
+    @app.get("/v2/health/ready", tags=["health"], responses=schema.answers("Ready"))
+    async def ready() -> Response:
+        """Did the model's verification rows hold on this machine?"""
+        if inference.model is None:
+            raise NotReady(f"not ready: {inference.reason}")
+        return _json({"ready": True})
+
+    @app.get(MODEL + "/ready", tags=["health"], responses=schema.answers("ModelReady"))
+    @app.get(VERSIONED + "/ready", tags=["health"], responses=schema.answers("ModelReady"))
+    async def model_ready(name: str, version: str | None = None) -> Response:
+        """Is this model ready to answer?"""
+        inference.find(name, version)
+        return _json({"name": name, "ready": True})
+
+    @app.get("/metrics", tags=["health"], responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Counts and times in Prometheus' text format."""
+        return Response(inference.metrics.text(), headers={"content-type": CONTENT_TYPE})
+
+
+def _add_metadata(app: FastAPI, inference: Inference) -> None:
+    @app.get("/v2", tags=["metadata"], responses=schema.answers("Server"))
+    @app.get("/v2/", include_in_schema=False)
+    async def server() -> Response:
+        """What this server is."""
+        return _json({"name": "unjar", "version": VERSION, "extensions": EXTENSIONS})
+
+    @app.get(MODEL, tags=["metadata"], responses=schema.answers("Model"))
+    @app.get(VERSIONED, tags=["metadata"], responses=schema.answers("Model"))
+    async def metadata(name: str, version: str | None = None) -> Response:
+        """What the model takes and gives, and what is known of its agreement with scikit-learn."""
+        model = inference.find(name, version)
+        return _json(schema.metadata(name, model, inference.gaps))
+
+
+def _add_infer(app: FastAPI, inference: Inference) -> None:
+    @app.post(MODEL + "/infer", tags=["inference"], responses=schema.INFER, openapi_extra=schema.QUESTION)
+    @app.post(VERSIONED + "/infer", tags=["inference"], responses=schema.INFER, openapi_extra=schema.QUESTION)
+    async def infer(request: Request, name: str, version: str | None = None) -> Response:
+        """Ask the model. The content type does not matter; JSON, or JSON followed by raw bytes."""
+        model = inference.find(name, version)
+        body = await request.body()
+        answer = await inference.answer(model, body, request.headers.get(protocol.HEADER))
+        headers = {"content-type": "application/json", "x-model-digest": model.digest}
+        if answer.json_size is not None:
+            headers |= {"content-type": "application/octet-stream", protocol.HEADER: str(answer.json_size)}
+        return Response(answer.body, headers=headers)
+
+
+def _add_documentation(app: FastAPI, inference: Inference) -> None:
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return _json(schema.document(app, inference.name, inference.model))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        document = schema.document(app, inference.name, inference.model)
+        page = docs_page.render(document, str(request.base_url).rstrip("/"))
+        return Response(page, headers={"content-type": "text/html; charset=utf-8", **docs_page.HEADERS})
+
+
+def _json(value: Any) -> Response:
+    body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, headers={"content-type": "application/json"})
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Starlette's and FastAPI's own refusals, in the one error shape."""
+    if isinstance(error.__cause__, Refusal):
+        # FastAPI hides what a middleware raised while it read the body.
+        raise error.__cause__
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        raise InvalidInput(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}")
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    if status == 404:
+        raise NotFound("there is nothing at this address; /docs lists those there are")
+    if status == 405:
+        allowed = (headers or {}).get("Allow", "")
+        raise MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}", headers)
+    raise Refusal("the request cannot be read", headers)

@@ -1,0 +1,40 @@
+"""Is the server ready? `python -m serving.health [--url http://127.0.0.1:8080]` exits 0 ready, 1 not ready, 2 no answer.
+
+The standard library only, and no proxy: it is the container's own health check.
+"""
+
+import argparse
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+
+TIMEOUT_S = 3
+
+
+def check(url: str) -> tuple[int, str]:
+    """The exit code and a line to print with it."""
+    # A proxy from the environment would be asked for the container's own 127.0.0.1.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url.rstrip('/')}/v2/health/ready", timeout=TIMEOUT_S) as answer:
+            return (0, "ready") if json.load(answer).get("ready") is True else (1, "not ready: it did not say so")
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return 1, f"not ready: {refusal.read(1000).decode(errors='replace')}"
+    except (OSError, ValueError, AttributeError) as error:
+        return 2, f"{url}: no answer: {error}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m serving.health", description="Exits 0 when the server is ready.")
+    port = os.environ.get("UNJAR_PORT", "8080")
+    parser.add_argument("--url", default=f"http://127.0.0.1:{port}", help="default: %(default)s")
+    code, text = check(parser.parse_args().url)
+    (sys.stdout if code == 0 else sys.stderr).write(f"{text}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

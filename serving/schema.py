@@ -1,0 +1,174 @@
+"""What do the addresses take and give, as OpenAPI says it, for the very model that is served?
+
+Descriptions only: nothing here validates. The examples are the model's own verification rows.
+"""
+
+from typing import Any
+
+import numpy as np
+import orjson
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from serving import tensors
+from serving.errors import REFUSALS
+from serving.model import Model
+from serving.protocol import HEADER
+from serving.signature import DTYPES, Tensor, widens
+from serving.verification import Gap
+
+Json = dict[str, Any]
+
+
+def _object(properties: Json, required: list[str] | None = None) -> Json:
+    return {"type": "object", "properties": properties, "required": required or list(properties)}
+
+
+def _list(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+TEXT, TRUTH, WHOLE = {"type": "string"}, {"type": "boolean"}, {"type": "integer", "minimum": 0}
+ANY_DATA = {"type": "array", "description": "row-major, flat or nested as the shape"}
+TENSOR = _object({"name": TEXT, "datatype": TEXT, "shape": _list({"type": "integer"})})
+ANSWERED = _object(
+    {
+        "name": TEXT, "datatype": TEXT, "shape": _list(WHOLE), "data": {"type": "array", "description": "row-major, flat"},
+        "parameters": _object({"binary_data_size": WHOLE}, []),
+    },
+    ["name", "datatype", "shape"],
+)  # fmt: skip
+SCHEMAS: Json = {
+    "Live": _object({"live": TRUTH}),
+    "Ready": _object({"ready": TRUTH}),
+    "ModelReady": _object({"name": TEXT, "ready": TRUTH}),
+    "Server": _object({"name": TEXT, "version": TEXT, "extensions": _list(TEXT)}),
+    "Model": _object(
+        {
+            "name": TEXT, "versions": _list(TEXT), "platform": TEXT, "inputs": _list(TENSOR), "outputs": _list(TENSOR),
+            "properties": {"type": "object", "description": "digest, NaN policy, and the evidence of parity"},
+        }
+    ),
+    "Answer": _object(
+        {"model_name": TEXT, "model_version": TEXT, "id": TEXT, "outputs": _list(ANSWERED)},
+        ["model_name", "model_version", "outputs"],
+    ),
+    "Error": _object(
+        {
+            "error": {**TEXT, "description": "one sentence: what was found, where, what was expected"},
+            "code": {**TEXT, "enum": [refusal.code for refusal in REFUSALS]},
+            "request_id": TEXT,
+        }
+    ),
+}  # fmt: skip
+
+
+def _body(name: str) -> Json:
+    return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
+
+
+def answers(name: str) -> dict[int | str, Json]:
+    return {
+        200: {"description": "The answer", **_body(name)},
+        "4XX": {"description": "A refusal", **_body("Error")},
+        503: {"description": "Not ready", **_body("Error")},
+    }
+
+
+BYTES = {"schema": {"type": "string", "format": "binary"}}
+INFER = answers("Answer")
+INFER[200] = {
+    "description": f"JSON, or JSON followed by raw bytes; then the header {HEADER} says where the JSON ends",
+    "content": {**INFER[200]["content"], "application/octet-stream": BYTES},
+    "headers": {"x-model-digest": {"schema": TEXT, "description": "SHA-256 of the model's file"}},
+}
+QUESTION: Json = {
+    "parameters": [{"name": HEADER, "in": "header", "required": False, "schema": WHOLE}],
+    "requestBody": {"required": True, **_body("Question")},
+}
+QUESTION["requestBody"]["content"]["application/octet-stream"] = BYTES
+
+
+def metadata(name: str, model: Model, gaps: dict[str, Gap]) -> Json:
+    """The protocol's model metadata; what it has no place for is under `properties`."""
+    tolerance = model.verification.tolerance
+    return {
+        "name": name,
+        "versions": [model.version],
+        "platform": "onnxruntime_onnx",
+        "inputs": [_tensor(tensor) for tensor in model.signature.inputs],
+        "outputs": [_tensor(tensor) for tensor in model.signature.outputs],
+        "properties": {
+            "digest": model.digest,
+            "allow_nan": [tensor.name for tensor in model.signature.inputs if tensor.allow_nan],
+            "allow_infinity": [tensor.name for tensor in model.signature.inputs if tensor.allow_infinity],
+            "parity": model.parity,
+            "verified_here": {
+                output: {"rows": gap.rows, "max_abs": gap.max_abs, "atol": tolerance[output].atol,
+                         "rtol": tolerance[output].rtol}
+                for output, gap in gaps.items()
+            },
+        },
+    }  # fmt: skip
+
+
+def _tensor(tensor: Tensor) -> Json:
+    return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
+
+
+def document(app: FastAPI, name: str, model: Model | None) -> Json:
+    """The OpenAPI document; once the model is ready, with its names, datatypes, shapes and an example that works."""
+    serves = f"Model {name!r}, " + (f"version {model.version}" if model else "not ready yet")
+    said = get_openapi(title=app.title, version=app.version, description=serves, routes=app.routes)
+    said["components"] = {"schemas": {**SCHEMAS, "Question": _question(model)}}
+    example = _example(model) if model is not None else None
+    for path, methods in said["paths"].items():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", []):
+                parameter |= {"example": name} if parameter["name"] == "name" else {}
+            if example is not None and path.endswith("/infer"):
+                operation["requestBody"]["content"]["application/json"]["example"] = example
+    return said
+
+
+def _question(model: Model | None) -> Json:
+    takes = [_input(tensor) for tensor in model.signature.inputs] if model else [TENSOR]
+    gives = [tensor.name for tensor in model.signature.outputs] if model else []
+    output = {**TEXT, "enum": gives} if gives else TEXT
+    asked = _object({"name": output, "parameters": _object({"binary_data": TRUTH}, [])}, ["name"])
+    return _object(
+        {
+            "id": TEXT,
+            "inputs": {"type": "array", "items": {"oneOf": takes}, "minItems": len(takes), "maxItems": len(takes)},
+            "outputs": {**_list(asked), "description": "all of them when absent or empty"},
+            "parameters": _object({"binary_data_output": TRUTH}, []),
+        },
+        ["inputs"],
+    )
+
+
+def _input(tensor: Tensor) -> Json:
+    accepted = [name for name, dtype in DTYPES.items() if widens(dtype, tensor.dtype)]
+    sizes = [WHOLE if size == -1 else {"type": "integer", "const": size} for size in tensor.shape]
+    shape = {"type": "array", "prefixItems": sizes, "minItems": len(sizes), "maxItems": len(sizes)}
+    return _object(
+        {
+            "name": {**TEXT, "const": tensor.name}, "datatype": {**TEXT, "enum": accepted}, "shape": shape,
+            "data": ANY_DATA, "parameters": _object({"binary_data_size": WHOLE}, []),
+        },
+        ["name", "datatype", "shape"],
+    )  # fmt: skip
+
+
+def _example(model: Model) -> Json | None:
+    """The first verification row that JSON can write."""
+    rows = model.verification.rows
+    for row in range(model.verification.size):
+        part = {name: array[row : row + 1] for name, array in rows.items()}
+        if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in part.values()):
+            inputs = [
+                {**_tensor(tensor), "shape": array.shape, "data": tensors.to_json(tensor.name, array)}
+                for tensor, array in ((tensor, part[tensor.name]) for tensor in model.signature.inputs)
+            ]
+            return dict(orjson.loads(orjson.dumps({"inputs": inputs}, option=orjson.OPT_SERIALIZE_NUMPY)))
+    return None

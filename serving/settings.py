@@ -1,0 +1,107 @@
+"""What can be set, by which name, and is what was set acceptable?
+
+Every setting is an environment variable UNJAR_<NAME>; docs/settings.md is the same table.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from serving.errors import CannotStart
+
+PREFIX = "UNJAR_"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise ValueError("a file")
+    return Path(text)
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError("1 to 128 letters, digits, '.', '_' or '-', the first a letter or digit")
+    return text
+
+
+def _host(text: str) -> str:
+    if not text or any(character.isspace() or character in "/@" for character in text):
+        raise ValueError("an address to listen on, such as 127.0.0.1, 0.0.0.0 or ::")
+    return text
+
+
+def _between(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= 15 and low <= int(text) <= high):
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _about(meaning: str, parse: Callable[[str], Any]) -> dict[str, Any]:
+    return {"meaning": meaning, "parse": parse}
+
+
+@dataclass(frozen=True)
+class Settings:
+    model: Path = field(default=Path("model.onnx"), metadata=_about("the file that convert.py wrote", _path))
+    name: str = field(
+        default="",
+        metadata=_about("the model's name in addresses; the file's name without its suffix when empty", _name),
+    )
+    host: str = field(default="127.0.0.1", metadata=_about("address to listen on; 0.0.0.0 for every interface", _host))
+    port: int = field(default=8080, metadata=_about("port to listen on; 0 picks a free one", _between(0, 65535)))
+    max_body_bytes: int = field(
+        default=64 << 20, metadata=_about("largest request body, before and after inflating", _between(1, 1 << 40))
+    )
+    max_rows: int = field(default=100_000, metadata=_about("most rows in one request", _between(1, 1 << 40)))
+    keep_alive_s: int = field(default=75, metadata=_about("how long an idle connection is kept open", _between(1, 86_400)))
+    grace_s: int = field(
+        default=8, metadata=_about("how long requests in flight may take to finish after SIGTERM", _between(1, 86_400))
+    )
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], flags: Mapping[str, str | None]) -> "Settings":
+        """Flags win over the environment. Raises CannotStart with every problem there is."""
+        known = {setting.name: setting for setting in fields(cls)}
+        problems = [_unknown(key, known) for key in environ if key.startswith(PREFIX) and _plain(key) not in known]
+        values: dict[str, Any] = {}
+        for key, text in [*environ.items(), *((f"--{flag}", text) for flag, text in flags.items())]:
+            name = _plain(key)
+            if text is None or name not in known:
+                continue
+            try:
+                values[name] = known[name].metadata["parse"](text)
+            except ValueError as error:
+                problems.append(f"{key}={text!r}: expected {error}")
+        if problems:
+            raise CannotStart("; ".join(problems))
+        return cls(**_named(values))
+
+
+def _plain(key: str) -> str:
+    """max_rows for UNJAR_MAX_ROWS; nothing for a variable of somebody else's."""
+    if key.startswith("--"):
+        return key[2:]
+    return key.removeprefix(PREFIX).lower() if key.startswith(PREFIX) and key.isupper() else ""
+
+
+def _unknown(key: str, known: Mapping[str, Any]) -> str:
+    names = [PREFIX + name.upper() for name in known]
+    close = difflib.get_close_matches(key.upper(), names, 1)
+    return f"{key}: there is no such setting" + (f"; did you mean {close[0]}" if close else "; docs/settings.md has all")
+
+
+def _named(values: dict[str, Any]) -> dict[str, Any]:
+    if "name" not in values:
+        stem = values.get("model", Path("model.onnx")).stem
+        try:
+            values["name"] = _name(stem)
+        except ValueError as error:
+            raise CannotStart(f"the model's name would be {stem!r}: expected {error}; give another with --name") from None
+    return values

@@ -1,0 +1,144 @@
+"""What does the model take and give: names, shapes, datatypes, and is NaN a value?
+
+Knows nothing of HTTP and nothing of onnxruntime: arrays go in, arrays the model may be run on come out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from serving.errors import InvalidInput
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+# Open Inference Protocol name -> numpy dtype. BYTES holds text; onnxruntime wants it as Python objects.
+DTYPES: dict[str, np.dtype[Any]] = {
+    "BOOL": np.dtype(np.bool_),
+    "UINT8": np.dtype(np.uint8),
+    "UINT16": np.dtype(np.uint16),
+    "UINT32": np.dtype(np.uint32),
+    "UINT64": np.dtype(np.uint64),
+    "INT8": np.dtype(np.int8),
+    "INT16": np.dtype(np.int16),
+    "INT32": np.dtype(np.int32),
+    "INT64": np.dtype(np.int64),
+    "FP16": np.dtype(np.float16),
+    "FP32": np.dtype(np.float32),
+    "FP64": np.dtype(np.float64),
+    "BYTES": np.dtype(object),
+}
+DATATYPES: dict[np.dtype[Any], str] = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def widens(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    """Is every value of `given` exactly a value of `wanted`?"""
+    if given == wanted:
+        return True
+    if given.kind not in "iuf" or wanted.kind not in "iuf":
+        return False
+    # numpy calls int64 -> float64 safe, but float64 holds whole numbers exactly only up to 2**53.
+    if given.kind in "iu" and wanted.kind == "f" and given.itemsize == 8:
+        return False
+    return bool(np.can_cast(given, wanted, "safe"))
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output. `shape` begins with -1, the number of rows."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    allow_nan: bool = False
+    allow_infinity: bool = False
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return DTYPES[self.datatype]
+
+    def accept(self, array: Array) -> Array:
+        """The array in the model's datatype. Raises InvalidInput: which input, what came, what is wanted."""
+        given = DATATYPES.get(array.dtype, str(array.dtype))
+        if not widens(array.dtype, self.dtype):
+            numbers = array.dtype.kind in "iuf" and self.dtype.kind in "iuf"
+            reason = "would lose information" if numbers else "is of another kind"
+            raise InvalidInput(f"input {self.name!r}: datatype {given} {reason}, send {self.datatype}")
+        if array.ndim != len(self.shape) or array.shape[1:] != self.shape[1:]:
+            raise InvalidInput(f"input {self.name!r}: shape {list(array.shape)} does not fit {list(self.shape)}")
+        if array.dtype.kind == "f" and not (self.allow_nan and self.allow_infinity):
+            self._refuse_not_finite(array)
+        return array.astype(self.dtype, copy=False)
+
+    def _refuse_not_finite(self, array: Array) -> None:
+        finite = np.isfinite(array)
+        if finite.all():
+            return
+        refused = ~finite
+        if self.allow_nan:
+            refused &= ~np.isnan(array)
+        if self.allow_infinity:
+            refused &= ~np.isinf(array)
+        if refused.any():
+            at = np.unravel_index(int(refused.argmax()), array.shape)
+            where = f"row {at[0]}" + "".join(f", column {i}" for i in at[1:])
+            found = "NaN" if np.isnan(array[at]) else "infinity"
+            raise InvalidInput(f"input {self.name!r}: {found} at {where}, but the model takes only finite numbers")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The model's inputs and outputs, in the graph's order."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    def accept(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The arrays the session may be run on. Raises InvalidInput for the first thing that does not fit."""
+        names = [tensor.name for tensor in self.inputs]
+        for name in feeds:
+            if name not in names:
+                raise InvalidInput(f"input {name!r} is not one of the model's: {names}")
+        missing = [name for name in names if name not in feeds]
+        if missing:
+            raise InvalidInput(f"input {missing[0]!r} is missing; the model takes {names}")
+        accepted = {tensor.name: tensor.accept(feeds[tensor.name]) for tensor in self.inputs}
+        rows = {name: array.shape[0] for name, array in accepted.items()}
+        if len(set(rows.values())) > 1:
+            raise InvalidInput(f"inputs differ in their number of rows: {rows}")
+        return accepted
+
+    def select(self, wanted: list[str]) -> list[Tensor]:
+        """The named outputs, in the order asked for; all of them when none is named. Raises InvalidInput."""
+        known = {tensor.name: tensor for tensor in self.outputs}
+        for name in wanted:
+            if name not in known:
+                raise InvalidInput(f"output {name!r} is not one of the model's: {list(known)}")
+        return [known[name] for name in wanted] or list(self.outputs)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "inputs": [_describe(tensor) for tensor in self.inputs],
+            "outputs": [_describe(tensor) for tensor in self.outputs],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Signature":
+        """Raises KeyError or TypeError when the document is not one that `to_json` wrote."""
+        return cls(*(tuple(_tensor(entry) for entry in document[side]) for side in ("inputs", "outputs")))
+
+
+def _describe(tensor: Tensor) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
+    if tensor.allow_nan:
+        described["allow_nan"] = True
+    if tensor.allow_infinity:
+        described["allow_infinity"] = True
+    return described
+
+
+def _tensor(entry: Mapping[str, Any]) -> Tensor:
+    if entry["datatype"] not in DTYPES:
+        raise KeyError(entry["datatype"])
+    return Tensor(**{**entry, "shape": tuple(entry["shape"])})

@@ -1,0 +1,50 @@
+"""Do the figures say what happened, and nothing a client chose?"""
+
+import re
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.serving import graphs
+from tests.serving.asking import Ask, asker, question
+
+INFER = "/v2/models/test/infer"
+
+
+def figures(ask: Ask) -> dict[str, float]:
+    text = ask("GET", "/metrics").text
+    return {
+        sample.name + "".join(f" {value}" for _, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_answers_rows_and_refusals_are_counted() -> None:
+    ask = asker(graphs.linear())
+    ask("POST", INFER, json=question([0] * 6, [2, 3]))
+    ask("POST", INFER, content=b"{")
+    ask("GET", "/v2/health/live")
+    now = figures(ask)
+    assert now["unjar_requests_total 200 /v2/models/{name}/infer"] == 1
+    assert now["unjar_requests_total 400 /v2/models/{name}/infer"] == 1
+    assert now["unjar_requests_total 200 /v2/health/live"] == 1
+    assert now["unjar_refused_total invalid_json"] == 1
+    assert now["unjar_rows_total"] == 2
+    assert now["unjar_model_run_seconds_count"] == 1
+    assert now["unjar_request_seconds_count /v2/models/{name}/infer"] == 2
+    assert now["unjar_unpickling_refused_total"] == 0
+
+
+def test_the_model_is_named_by_its_digest() -> None:
+    ask = asker(graphs.linear())
+    digest = ask("GET", "/v2/models/test").json()["properties"]["digest"]
+    assert figures(ask)[f"unjar_model_info {digest} test {digest[:12]}"] == 1
+
+
+def test_addresses_nobody_has_share_one_label() -> None:
+    ask = asker(graphs.linear())
+    for i in range(20):
+        ask("GET", f"/secret-{i}")
+    text = ask("GET", "/metrics").text
+    assert "secret" not in text
+    assert re.search(r'unjar_requests_total\{code="404",route="other"\} 20\.0', text)

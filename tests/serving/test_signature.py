@@ -1,0 +1,99 @@
+"""Is what does not fit the model refused, by name, and what fits let through unchanged?"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving.errors import InvalidInput
+from serving.signature import Signature, Tensor, widens
+
+Array = np.ndarray[Any, Any]
+
+
+def signature(**changes: Any) -> Signature:
+    return Signature(
+        inputs=(Tensor("X", **{"datatype": "FP64", "shape": (-1, 2)} | changes),),
+        outputs=(Tensor("predict", "FP64", (-1, 3)), Tensor("score", "FP64", (-1,))),
+    )
+
+
+def test_what_fits_is_not_copied() -> None:
+    rows = np.ones((3, 2))
+    assert signature().accept({"X": rows})["X"] is rows
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "lossless"),
+    [
+        ("f4", "f8", True), ("f2", "f4", True), ("f8", "f4", False), ("i4", "f8", True), ("i8", "f8", False),
+        ("u8", "f8", False), ("i4", "f4", False), ("i2", "f4", True), ("i4", "i8", True), ("i8", "i4", False),
+        ("u4", "i8", True), ("u8", "i8", False), ("i8", "u8", False), ("?", "i8", False), ("?", "f8", False),
+        ("f4", "i8", False), ("O", "f8", False), ("f8", "f8", True),
+    ],
+)  # fmt: skip
+def test_a_datatype_widens_only_where_every_value_survives(given: str, wanted: str, lossless: bool) -> None:
+    assert widens(np.dtype(given), np.dtype(wanted)) is lossless
+
+
+def test_a_float32_table_is_widened_exactly() -> None:
+    rows = np.array([[0.1, -0.0], [1e-45, 3.4e38]], np.float32)
+    accepted = signature().accept({"X": rows})["X"]
+    assert accepted.dtype == np.float64
+    assert (accepted == rows).all()
+    assert np.signbit(accepted[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("feeds", "said"),
+    [
+        ({"X": np.ones((1, 2), np.int64)}, "input 'X': datatype INT64 would lose information, send FP64"),
+        ({"X": np.ones((1, 2), object)}, "input 'X': datatype BYTES is of another kind, send FP64"),
+        ({"X": np.ones((1, 3))}, "input 'X': shape [1, 3] does not fit [-1, 2]"),
+        ({"X": np.ones(2)}, "input 'X': shape [2] does not fit [-1, 2]"),
+        ({"X": np.ones((1, 2, 1))}, "input 'X': shape [1, 2, 1] does not fit [-1, 2]"),
+        ({"Y": np.ones((1, 2))}, "input 'Y' is not one of the model's: ['X']"),
+        ({}, "input 'X' is missing; the model takes ['X']"),
+        ({"X": np.array([[1, 2], [3, np.nan]])}, "input 'X': NaN at row 1, column 1"),
+        ({"X": np.array([[1, -np.inf]])}, "input 'X': infinity at row 0, column 1"),
+    ],
+)
+def test_what_does_not_fit_is_named(feeds: dict[str, Array], said: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        signature().accept(feeds)
+    assert said in str(refused.value)
+
+
+def test_nan_and_infinity_pass_only_where_each_is_a_value() -> None:
+    nan, infinity = {"X": np.array([[1, np.nan]])}, {"X": np.array([[1, np.inf]])}
+    signature(allow_nan=True).accept(nan)
+    signature(allow_infinity=True).accept(infinity)
+    with pytest.raises(InvalidInput, match="infinity"):
+        signature(allow_nan=True).accept(infinity)
+    with pytest.raises(InvalidInput, match="NaN"):
+        signature(allow_infinity=True).accept(nan)
+    signature(allow_nan=True, allow_infinity=True).accept({"X": np.array([[np.nan, np.inf]])})
+
+
+def test_inputs_must_have_as_many_rows_as_each_other() -> None:
+    two = Signature((Tensor("a", "FP32", (-1, 1)), Tensor("b", "FP32", (-1, 1))), ())
+    with pytest.raises(InvalidInput, match="differ in their number of rows"):
+        two.accept({"a": np.ones((2, 1), np.float32), "b": np.ones((3, 1), np.float32)})
+
+
+def test_no_rows_are_rows_too() -> None:
+    assert signature().accept({"X": np.empty((0, 2))})["X"].shape == (0, 2)
+
+
+def test_outputs_are_selected_by_name_in_the_order_asked_for() -> None:
+    assert [t.name for t in signature().select(["score", "predict"])] == ["score", "predict"]
+    assert [t.name for t in signature().select([])] == ["predict", "score"]
+    with pytest.raises(InvalidInput, match=r"output 'proba' is not one of the model's: \['predict', 'score'\]"):
+        signature().select(["proba"])
+
+
+def test_a_signature_survives_json() -> None:
+    for changes in ({}, {"allow_nan": True}, {"allow_infinity": True}):
+        assert Signature.from_json(signature(**changes).to_json()) == signature(**changes)
+    with pytest.raises(KeyError):
+        Signature.from_json({"inputs": [{"name": "X", "datatype": "FP128", "shape": [-1]}], "outputs": []})
