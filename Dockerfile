@@ -1,0 +1,80 @@
+# What serves, and nothing that could open a pickle. build.sh fetches the wheels; no step here has a network.
+
+# The one place that names Python's minor version; build.sh and .ci/engine read it here.
+ARG PYTHON=3.12
+ARG BASE_IMAGE=python:${PYTHON}-slim
+
+# builder: what convert.py needs, and the whole of it, so that it answers here as on a laptop.
+FROM ${BASE_IMAGE} AS builder
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
+WORKDIR /src
+COPY build/wheels/builder /wheels
+RUN python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+        --no-index --find-links /wheels --no-deps --require-hashes -r /wheels/requirements.txt
+
+# model: the only step that opens model.pkl. It fails unless the translation answers as scikit-learn did.
+FROM builder AS model
+COPY conversion conversion
+COPY serving serving
+COPY recommender/data/catalogue.npz recommender/data/
+COPY convert.py model.pkl ./
+RUN python convert.py model.pkl --data recommender/data/catalogue.npz --array contour
+
+# runtime: an interpreter without pickle, and the packages that serve.
+FROM ${BASE_IMAGE} AS runtime
+COPY build/wheels/serving /wheels
+RUN python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
+        --no-index --find-links /wheels --no-deps --require-hashes -r /wheels/requirements.txt \
+    && python -m pip uninstall --quiet --yes --root-user-action=ignore pip \
+    && rm -rf /wheels
+COPY deploy/no_pickle.py /tmp/pickle.py
+# onnxruntime's binding links its library in; the separate 34 MB libonnxruntime.so.1 is for C programs.
+# lib2to3 holds pickle files, as do numpy's tests; ensurepip holds pip. The rest cannot work here: no display, no onnx.
+RUN lib="$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" && cd "$lib" \
+    && rm -rf lib-dynload/_pickle.* lib-dynload/_tkinter.* lib-dynload/*_test* lib-dynload/_test* \
+        _compat_pickle.py pickletools.py shelve.py ensurepip idlelib lib2to3 pydoc_data tkinter turtle* config-* \
+        /usr/local/include /usr/local/bin/2to3* /usr/local/bin/idle* /usr/local/bin/pip* /usr/local/bin/pydoc* \
+        site-packages/setuptools* site-packages/wheel* site-packages/pkg_resources \
+        site-packages/onnxruntime/capi/libonnxruntime.so.* \
+    && cd site-packages/onnxruntime && rm -rf backend datasets quantization tools transformers && cd "$lib" \
+    && find . -depth -type d \( -name test -o -name tests -o -name __pycache__ \) -exec rm -rf {} + \
+    && mv /tmp/pickle.py pickle.py \
+    && python -m compileall -q --invalidation-mode unchecked-hash . \
+    && find / -xdev -type f -perm /6000 -exec chmod ug-s {} + \
+    && ! python -c 'import _pickle' 2>/dev/null
+
+# app: our own rooms and the model, proved once more on the interpreter that ships.
+FROM runtime AS app
+ENV ORT_DISABLE_TELEMETRY=1
+WORKDIR /app
+COPY serving serving
+COPY recommender recommender
+COPY server.py ./
+RUN python -m compileall -q --invalidation-mode unchecked-hash .
+COPY --from=model /src/model.onnx ./
+RUN python -c 'from pathlib import Path; from serving.model import Model; Model.load(Path("model.onnx")).verify()'
+
+# From scratch, so that no layer below still holds what was removed above.
+FROM scratch
+COPY --from=runtime / /
+COPY --from=app /app /app
+# The MALLOC_ settings keep megabyte buffers off mmap: 8.5 -> 5.4 ms of CPU for 1,024 rows of JSON, for 6 MB of memory.
+ENV PATH=/usr/local/bin:/usr/bin:/bin \
+    LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONNOUSERSITE=1 \
+    PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
+    MALLOC_MMAP_THRESHOLD_=268435456 \
+    MALLOC_TRIM_THRESHOLD_=1073741824 \
+    MALLOC_TOP_PAD_=16777216
+ARG BASE_IMAGE
+LABEL org.opencontainers.image.title="unjar" \
+      org.opencontainers.image.description="A scikit-learn model out of its pickle, served over the Open Inference Protocol" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}"
+WORKDIR /app
+USER 65532:65532
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-m", "serving.health"]
+ENTRYPOINT ["python", "server.py", "--host", "0.0.0.0"]

@@ -1,0 +1,103 @@
+#!/bin/sh
+# ./build.sh [--name unjar] [--base IMAGE]
+# Builds the image: fetches the locked wheels into build/wheels, then builds without a network, converting model.pkl on the way.
+#   --name   the image's name; it is tagged NAME:latest and NAME:<first 12 digits of the model's SHA-256>
+#   --base   the Python image to start from (default: $BASE_IMAGE, else the one the Dockerfile names)
+# exit: 0 built, 1 model.pkl was looked at and not accepted, 2 could not look (no engine, no wheels, no base image)
+set -eu
+cd "$(dirname "$0")"
+
+name=unjar
+base="${BASE_IMAGE:-}"
+
+say() { echo "build: $*"; }
+fail() { echo "build: $*" >&2; exit 2; }
+usage() { sed -n '2,6s/^# //p' "$0" >&2; exit 2; }
+
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --name | --base) [ -n "${2:-}" ] || usage ;;
+        *) usage ;;
+    esac
+    case "$1" in
+        --name) name="$2" ;;
+        --base) base="$2" ;;
+    esac
+    shift 2
+done
+
+minor="$(sed -n 's/^ARG PYTHON=//p' Dockerfile)"
+base="${base:-python:$minor-slim}"
+
+command -v docker >/dev/null || fail "no docker command on PATH; install Docker Engine, then run this again"
+arch="$(docker version --format '{{.Server.Arch}}' 2>&1)" || fail "no engine answers: $arch"
+case "$arch" in
+    amd64) arch=x86_64 ;;
+    arm64) arch=aarch64 ;;
+    *) fail "the engine runs on $arch; the locked wheels exist for amd64 and arm64" ;;
+esac
+[ -f model.pkl ] || fail "model.pkl: no such file; python -m training writes it"
+
+python=.venv/bin/python
+[ -x "$python" ] || python=python3
+"$python" -m pip --version >/dev/null 2>&1 || fail "$python has no pip, and pip fetches the wheels; run scripts/serve once, or install python3-pip"
+
+# fetch FOLDER LOCK: the wheels of a lock, for the image's Python and not for this machine's.
+fetch() {
+    new="build/wheels/$1.new"
+    rm -rf "$new" && mkdir -p "$new" "build/wheels/$1"
+    { echo "# $minor $arch"; cat "$2"; } >"$new/requirements.txt"
+    if cmp -s "$new/requirements.txt" "build/wheels/$1/requirements.txt"; then
+        say "reusing build/wheels/$1"
+        rm -rf "$new"
+        return 0
+    fi
+    say "fetching the wheels of $2 for Python $minor on $arch into build/wheels/$1"
+    set -- "$1" "$2" --platform "manylinux2014_$arch"
+    for glibc in 28 27 26 24 17 12 5; do set -- "$@" --platform "manylinux_2_${glibc}_$arch"; done
+    folder="$1"; shift 2
+    "$python" -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+        --implementation cp --python-version "$minor" "$@" --find-links "build/wheels/$folder" \
+        --dest "$new" -r "$new/requirements.txt" \
+        || { rm -rf "$new"; fail "pip could not fetch the wheels; its message is above"; }
+    rm -rf "build/wheels/$folder" && mv "$new" "build/wheels/$folder"
+}
+
+# Clients before 23 have BuildKit built in and do not use it unasked; later ones use it, or the legacy builder without buildx.
+client="$(docker --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')"
+if [ "$client" -lt 23 ]; then export DOCKER_BUILDKIT=1; fi
+export BUILDKIT_PROGRESS=plain
+
+build() { docker build --force-rm --network none --build-arg "BASE_IMAGE=$base" "$@" .; }
+
+fetch builder requirements.txt
+fetch serving requirements/serving.txt
+if ! docker image inspect "$base" >/dev/null 2>&1; then
+    say "pulling $base"
+    docker pull "$base" || fail "$base cannot be pulled; load it with docker load, or name another Python $minor image with --base"
+fi
+
+say "installing what the conversion needs on $base"
+build --target builder || fail "the builder could not be made; the step that failed is above"
+say "converting model.pkl, with no network"
+rm -f build/convert.failed
+{ build --target model 2>&1 || touch build/convert.failed; } | tee build/convert.log
+if [ -e build/convert.failed ]; then
+    # docker gives the failed step's exit code only in words.
+    case "$(sed -n 's/.*code: \([0-9]*\).*/\1/p' build/convert.log | tail -n 1)" in
+        1) say "model.pkl was not accepted; the reason is above" >&2; exit 1 ;;
+        *) fail "model.pkl could not be converted; the reason is above" ;;
+    esac
+fi
+say "making $name:latest"
+revision="$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown)"
+build --tag "$name:latest" --label "org.opencontainers.image.revision=$revision" || fail "the image could not be made; the step that failed is above"
+
+digest="$(docker run --rm --network none --read-only --cap-drop ALL --entrypoint python "$name:latest" -c \
+    'import hashlib; print(hashlib.sha256(open("model.onnx", "rb").read()).hexdigest()[:12])')"
+docker tag "$name:latest" "$name:$digest"
+docker image inspect --format '{{.Id}} {{.Size}}' "$name:latest" | while read -r id size; do
+    say "$name:latest $name:$digest"
+    say "id $id"
+    say "size $((size / 1000000)) MB"
+done

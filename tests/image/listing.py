@@ -1,0 +1,28 @@
+"""Which files does an exported container hold?"""
+
+import tarfile
+from collections.abc import Iterator
+
+
+class Listing:
+    """The members of an export, by their absolute names."""
+
+    def __init__(self, archive: tarfile.TarFile) -> None:
+        self._archive = archive
+        self.members = {"/" + member.name.removeprefix("./").rstrip("/"): member for member in archive.getmembers()}
+
+    def files(self) -> dict[str, tarfile.TarInfo]:
+        return {name: member for name, member in self.members.items() if member.isreg()}
+
+    def read(self, name: str) -> bytes:
+        file = self._archive.extractfile(self.members[name])
+        assert file is not None, f"{name} is no file"
+        return file.read()
+
+    def within(self, folder: str) -> Iterator[str]:
+        """What lies directly in a folder."""
+        prefix = folder.rstrip("/") + "/"
+        for name in self.members:
+            rest = name.removeprefix(prefix)
+            if rest != name and "/" not in rest:
+                yield rest

@@ -1,0 +1,88 @@
+"""Does the image run with nothing it does not need, stop when told, and open no pickle?"""
+
+import time
+
+import pytest
+
+from tests.image.engine import HARDENED, Start, docker, inspect, python_in, run, wait_until_healthy
+
+REFUSED = """
+import io, pickle, numpy as np
+stream = bytes.fromhex("8004950d000000000000007d948c0173948c026f6b94732e")
+attempts = {
+    "loads": lambda: pickle.loads(stream),
+    "load": lambda: pickle.load(io.BytesIO(stream)),
+    "Unpickler": lambda: pickle.Unpickler(io.BytesIO(stream)).load(),
+    "subclass": lambda: type("Own", (pickle.Unpickler,), {})(io.BytesIO(stream)),
+    "dumps": lambda: pickle.dumps({}),
+    "numpy": lambda: np.load(io.BytesIO(stream), allow_pickle=True),
+}
+for name, attempt in attempts.items():
+    try:
+        attempt()
+        print(name, "opened it")
+    except (pickle.PickleError, ValueError) as error:
+        print(name, "refused")
+"""
+IMPORTED = """
+import importlib.util as util
+unpicklers = ["_pickle", "_compat_pickle", "pickletools", "shelve", "joblib", "cloudpickle", "dill"]
+builders = ["pip", "setuptools", "sklearn", "skl2onnx", "onnx", "scipy", "pandas", "conversion", "training"]
+print([name for name in unpicklers + builders if util.find_spec(name)])
+"""
+COUNTED = """
+import pickle
+from serving import guard
+guard.refuse_unpickling()
+try:
+    pickle.loads(b"")
+except guard.UnpicklingRefused:
+    print(guard.attempts())
+"""
+
+
+def test_it_turns_healthy_without_rights_or_a_network(hardened: str) -> None:
+    wait_until_healthy(hardened)
+
+
+def test_every_way_to_unpickle_is_refused(hardened: str) -> None:
+    said = dict(line.split(" ", 1) for line in python_in(hardened, REFUSED).splitlines())
+    assert said == dict.fromkeys(("loads", "load", "Unpickler", "subclass", "dumps", "numpy"), "refused")
+
+
+def test_nothing_that_runs_models_from_pickles_can_be_imported(hardened: str) -> None:
+    assert python_in(hardened, IMPORTED) == "[]"
+
+
+def test_an_attempt_to_unpickle_reaches_the_guard(hardened: str) -> None:
+    assert python_in(hardened, COUNTED) == "1"
+
+
+def test_the_process_holds_no_rights(hardened: str) -> None:
+    status = python_in(hardened, "print(open('/proc/1/status').read())")
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    assert fields["Uid"].split() == ["65532"] * 4
+    assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert fields["NoNewPrivs"].strip() == "1"
+
+
+def test_nothing_can_be_written(hardened: str) -> None:
+    code = "import os\nfor folder in ('/', '/app', '/tmp', '/usr/local/lib'): print(os.access(folder, os.W_OK))"
+    assert set(python_in(hardened, code).splitlines()) == {"False"}
+
+
+@pytest.mark.parametrize("network", ["none", "bridge"])
+def test_it_stops_with_0_when_told(start: Start, network: str) -> None:
+    container = start(*HARDENED, "--network", network, "--health-interval", "1s")
+    wait_until_healthy(container)
+    began = time.monotonic()
+    docker("stop", "--time", "30", container)
+    assert inspect(container)["State"]["ExitCode"] == 0
+    assert time.monotonic() - began < 10
+
+
+def test_a_model_it_does_not_know_is_refused_with_1(image: str) -> None:
+    done = run("docker", "run", "--rm", *HARDENED, "--network", "none", image, "--model", "server.py", check=False)
+    assert done.returncode == 1
+    assert "server.py" in done.stderr
+    assert "Traceback" not in done.stderr

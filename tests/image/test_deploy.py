@@ -1,0 +1,200 @@
+"""Does deploy.sh end with a container that answered PASS, or with everything as it was?"""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.image.engine import ROOT, Done, docker, inspect, names, remove, remove_images, run
+
+
+@pytest.fixture
+def port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        return int(free.getsockname()[1])
+
+
+def deploy(image: str, name: str, port: int, *flags: str, folder: Path = ROOT, env: dict[str, str] | None = None) -> Done:
+    command = (str(folder / "deploy.sh"), "--image", image, "--name", name, "--port", str(port), *flags)
+    done = run(*command, check=False, env=env, timeout_s=180)
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def running(name: str, port: int) -> str:
+    """The id of the container that answers, and nothing beside it."""
+    assert [other for other in names() if other.startswith(name)] == [name]
+    assert httpx.get(f"http://127.0.0.1:{port}/v2/health/ready", trust_env=False).status_code == 200
+    return str(inspect(name)["Id"])
+
+
+@pytest.fixture
+def broken(image: str, tmp_path: Path) -> Iterator[str]:
+    """An image that starts and ends at once."""
+    yield variant(image, tmp_path, "unjar-test-broken", "raise SystemExit('the disk is on fire')")
+    remove_images("unjar-test-broken")
+
+
+@pytest.fixture
+def silent(image: str, tmp_path: Path) -> Iterator[str]:
+    """An image that starts and never listens."""
+    yield variant(image, tmp_path, "unjar-test-silent", "import time; time.sleep(600)")
+    remove_images("unjar-test-silent")
+
+
+def variant(image: str, folder: Path, tag: str, code: str) -> str:
+    (folder / "Dockerfile").write_text(f"FROM {image}\nENTRYPOINT {json.dumps(['python', '-c', code])}\n")
+    docker("build", "--network", "none", "--tag", tag, str(folder))
+    return tag
+
+
+def test_it_ends_with_pass_and_an_address(image: str, name: str, port: int) -> None:
+    done = deploy(image, name, port)
+    assert done.returncode == 0, done.stderr
+    assert "PASS" in done.stdout.splitlines()
+    assert f"http://127.0.0.1:{port}" in done.stdout.splitlines()[-1]
+    asked = run(
+        "python3", "client.py", "--url", f"http://127.0.0.1:{port}", env={"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+    )
+    assert asked.stdout.splitlines()[-1] == "PASS"
+
+
+def test_a_proxy_in_the_environment_is_not_asked(image: str, name: str, port: int) -> None:
+    nobody = "http://127.0.0.1:9"
+    assert deploy(image, name, port, env={"HTTP_PROXY": nobody, "http_proxy": nobody}).returncode == 0
+
+
+def test_the_container_is_hardened_and_survives_a_restart(image: str, name: str, port: int) -> None:
+    deploy(image, name, port)
+    host = inspect(name)["HostConfig"]
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["PidsLimit"] == 128
+    assert host["Memory"] == 1 << 30
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["PortBindings"] == {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
+
+
+def test_a_second_run_replaces_the_first(image: str, name: str, port: int) -> None:
+    deploy(image, name, port)
+    first = running(name, port)
+    assert deploy(image, name, port).returncode == 0
+    assert running(name, port) != first
+
+
+def test_one_that_cannot_start_leaves_the_old_one_running(image: str, name: str, port: int, broken: str) -> None:
+    deploy(image, name, port)
+    first = running(name, port)
+    done = deploy(broken, name, port)
+    assert done.returncode == 1
+    assert "the disk is on fire" in done.stderr
+    assert "the previous container is ready again" in done.stderr
+    assert running(name, port) == first
+
+
+def test_one_that_cannot_start_leaves_nothing_where_nothing_was(name: str, port: int, broken: str) -> None:
+    assert deploy(broken, name, port).returncode == 1
+    assert [other for other in names() if other.startswith(name)] == []
+
+
+def test_an_interrupted_run_puts_the_old_one_back(image: str, name: str, port: int, silent: str) -> None:
+    deploy(image, name, port)
+    first = running(name, port)
+    command = [str(ROOT / "deploy.sh"), "--image", silent, "--name", name, "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 30
+    while name not in docker("ps", "--format", "{{.Names}}").splitlines() or inspect(name)["Id"] == first:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.terminate()
+    said = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 2, said
+    assert running(name, port) == first
+
+
+def test_one_that_answers_wrongly_is_not_kept(image: str, name: str, port: int, bare: Path) -> None:
+    example = json.loads((bare / "example.json").read_text())
+    example["outputs"][0]["data"][0] += 1.0
+    (bare / "example.json").write_text(json.dumps(example))
+    done = deploy(image, name, port, folder=bare, env={"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"})
+    assert done.returncode == 1
+    assert "FAIL" in done.stdout.splitlines()
+    assert [other for other in names() if other.startswith(name)] == []
+
+
+def test_a_run_that_was_killed_is_cleared_up_by_the_next(image: str, name: str, port: int) -> None:
+    deploy(image, name, port)
+    docker("rename", name, f"{name}-previous")
+    docker("stop", f"{name}-previous")
+    docker("create", "--name", name, "--label", "unjar.deployed=yes", image)
+    done = deploy(image, name, port)
+    assert done.returncode == 0, done.stderr
+    assert "interrupted" in done.stdout
+    running(name, port)
+
+
+def test_a_container_it_did_not_start_is_left_alone(image: str, name: str, port: int) -> None:
+    other = docker("run", "--detach", "--network", "none", "--name", name, image)
+    done = deploy(image, name, port)
+    assert done.returncode == 2
+    assert "was not started by deploy.sh" in done.stderr
+    assert inspect(name)["Id"] == other
+    assert inspect(name)["State"]["Running"]
+
+
+def test_a_port_taken_by_a_process_is_said(image: str, name: str) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as holder:
+        port = int(holder.getsockname()[1])
+        done = deploy(image, name, port)
+    assert done.returncode == 2
+    assert f"port {port} on 127.0.0.1: taken by " in done.stderr
+    assert name not in names()
+
+
+def test_a_port_taken_by_a_container_is_said_and_the_old_one_goes_on(image: str, name: str, port: int) -> None:
+    holder = f"unjar-test-holder-{os.getpid()}"
+    deploy(image, name, port)
+    first = running(name, port)
+    try:
+        docker("run", "--detach", "--name", holder, "--publish", "127.0.0.1::8080", image)
+        taken = int(docker("port", holder, "8080/tcp").rpartition(":")[2])
+        done = deploy(image, name, taken)
+    finally:
+        remove(holder)
+    assert done.returncode == 2
+    assert f"taken by container {holder}" in done.stderr
+    assert running(name, port) == first
+
+
+def test_a_missing_image_is_said(name: str, port: int) -> None:
+    done = deploy("unjar-test-nosuch", name, port)
+    assert done.returncode == 2
+    assert "image unjar-test-nosuch: not on this engine" in done.stderr
+
+
+def test_a_missing_engine_is_said(name: str, port: int) -> None:
+    done = deploy("unjar", name, port, env={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
+    assert done.returncode == 2
+    assert "no engine answers" in done.stderr
+
+
+@pytest.mark.parametrize("file", ["client.py", "example.json"])
+def test_a_missing_client_is_said_before_anything_starts(image: str, name: str, port: int, bare: Path, file: str) -> None:
+    (bare / file).unlink()
+    done = deploy(image, name, port, folder=bare)
+    assert done.returncode == 2
+    assert f"{file}: not beside deploy.sh" in done.stderr
+    assert name not in names()
+
+
+@pytest.mark.parametrize("flags", [("--port", "eighty"), ("--port", "123456"), ("--port",), ("--bogus", "1")])
+def test_an_order_it_does_not_understand_is_refused(flags: tuple[str, ...]) -> None:
+    assert run("./deploy.sh", *flags, check=False).returncode == 2
