@@ -9,6 +9,7 @@ import math
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -88,7 +89,10 @@ def check(example: dict[str, Any], url: str, name: str, timeout_s: float) -> boo
 
 def post(url: str, question: dict[str, Any], timeout_s: float) -> requests.Response:
     try:
-        return requests.post(url, json=question, timeout=timeout_s)
+        with requests.Session() as session:
+            # A proxy from the environment cannot reach this machine's own loopback.
+            session.trust_env = urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
+            return session.post(url, json=question, timeout=timeout_s)
     except requests.ConnectionError:
         raise CannotAsk(f"nobody answers at {url}; is the server running, and is this its address?") from None
     except requests.Timeout:

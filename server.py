@@ -1,8 +1,13 @@
 """Serves model.onnx over HTTP; `python server.py --help` says how. Exits 0 stopped, 1 model refused, 2 cannot start."""
 
+import signal
+import sys
+
+# The first process of a container ignores SIGTERM until it handles it, and what follows takes half a second to import.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
 import argparse
 import os
-import sys
 
 from serving.errors import CannotStart, ModelRefused
 from serving.process import run

@@ -5,13 +5,36 @@ from typing import Any
 
 import numpy as np
 
+from conversion import forests
+from conversion.ensembles import ensemble_of
+from conversion.steps import steps_of
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """`real` is the precision of every number in the graph, its inputs included."""
+    """`real` is the precision of the graph's inputs; with `exact_trees` every tree ensemble is written in double."""
 
     name: str
     real: np.dtype[Any]
+    exact_trees: bool = False
 
 
-CANDIDATES = (Candidate("float32", np.dtype(np.float32)), Candidate("float64", np.dtype(np.float64)))
+FLOAT32 = Candidate("float32", np.dtype(np.float32))
+FLOAT64 = Candidate("float64", np.dtype(np.float64))
+EXACT_FLOAT32 = Candidate("float32, exact trees", np.dtype(np.float32), exact_trees=True)
+EXACT_FLOAT64 = Candidate("float64, exact trees", np.dtype(np.float64), exact_trees=True)
+
+
+def candidates_for(estimator: Any) -> list[Candidate]:
+    """Those worth trying, the smallest first; exact trees before any others, since they can be proved.
+
+    Where a step stands before the trees, its rounding decides on which side of a split a row falls, so it is done in the
+    precision in which scikit-learn does it; histogram boosting compares the rows in double as they come.
+    """
+    steps = steps_of(estimator)
+    exact = [step for step in steps if forests.applies(step)]
+    plain = [FLOAT32, FLOAT64]
+    if not exact:
+        return plain
+    first_casts = exact[0] is steps[0] and ensemble_of(exact[0]).real == "float32"
+    return [EXACT_FLOAT32, EXACT_FLOAT64, *plain] if first_casts else [EXACT_FLOAT64, EXACT_FLOAT32, *plain]

@@ -20,8 +20,9 @@ from conversion import data, write
 from conversion.errors import Refused, Unreadable
 from conversion.load import Loaded, load
 from conversion.methods import methods_of
-from conversion.parity import Finding
-from conversion.reference import Answers, reference
+from conversion.parity import Finding, asked
+from conversion.proof import NotProved, prove
+from conversion.reference import Answers, Reference
 from conversion.rows import RowSet, row_sets
 from conversion.schema import Feeds, schema_of
 from conversion.search import Accepted, Question, search
@@ -88,20 +89,27 @@ def _question(loaded: Loaded, task: Task) -> Question:
         raise Refused(f"the pickle holds a {type(estimator).__name__}, wanted a fitted scikit-learn estimator")
     schema = schema_of(estimator)
     methods = methods_of(estimator, task.methods)
-    ask = reference(estimator, schema, methods)
-    sets = [RowSet("data", data.read(Path(task.data), task.array, schema))] if task.data else []
-    sets += row_sets(estimator, schema)
-    answered = [(rows, ask(rows.feeds)) for rows in sets]
-    real = Tolerance(task.atol, task.rtol)
-    tolerance = {name: real if answer.dtype.kind == "f" else Tolerance() for name, answer in answered[0][1].items()}
-    return Question(estimator, schema, methods, ask, answered, tolerance)
+    ask = Reference(estimator, schema, methods)
+    rows = [RowSet("data", data.read(Path(task.data), task.array, schema))] if task.data else []
+    return question_of(ask, [*rows, *row_sets(estimator, schema)], Tolerance(task.atol, task.rtol))
+
+
+def question_of(ask: Reference, rows: list[RowSet], real: Tolerance) -> Question:
+    """Raises Refused when scikit-learn answers none of the typical rows."""
+    sets = [one for one in (asked(ask, one, real.atol) for one in rows) if one.rows.size]
+    if not sets or sets[0].rows.kind != rows[0].kind:
+        raise Refused(f"scikit-learn itself refuses all {rows[0].kind!r} rows; bring rows that it answers with --data")
+    tolerance = {name: real if answer.dtype.kind == "f" else Tolerance() for name, answer in sets[0].answers.items()}
+    return Question(ask.estimator, ask.schema, ask.methods, ask, sets, tolerance, real.atol)
 
 
 def _chosen(question: Question, count: int) -> Feeds:
     """Rows that travel with the model: evenly from the first set, which is the user's own when there is one."""
-    feeds = question.sets[0][0].feeds
-    size = question.sets[0][0].size
-    picked = np.unique(np.linspace(0, size - 1, min(count, size)).astype(int))
+    feeds = question.sets[0].rows.feeds
+    # A row near another label may have either on another processor.
+    firm = np.flatnonzero(~question.sets[0].ties)
+    firm = firm if len(firm) else np.arange(question.sets[0].rows.size)
+    picked = firm[np.unique(np.linspace(0, len(firm) - 1, min(count, len(firm))).astype(int))]
     return {name: array[picked] for name, array in feeds.items()}
 
 
@@ -125,12 +133,21 @@ def _parity(accepted: Accepted, question: Question) -> dict[str, Any]:
     """The verdict as it travels in the model, with figures that do not depend on the processor's last digits."""
     return {
         "verdict": "passed",
-        "evidence": "tested",
+        **_evidence(accepted, question),
         "candidate": accepted.candidate.name,
         "rows": {finding.kind: finding.gap.rows for finding in accepted.findings},
+        "ties": sum(finding.ties for finding in accepted.findings),
         "max_abs": {name: write.rounded_up(_worst(accepted.findings, name, _within)) for name in question.methods},
         "tolerance": {name: dataclasses.asdict(t) for name, t in question.tolerance.items()},
     }
+
+
+def _evidence(accepted: Accepted, question: Question) -> dict[str, Any]:
+    """The strongest kind that this graph can have, called what it is."""
+    try:
+        return {"evidence": "proved", "proof": dataclasses.asdict(prove(accepted.graph, question.estimator))}
+    except NotProved as reason:
+        return {"evidence": "tested", "not_proved": str(reason)}
 
 
 def _within(kind: str) -> bool:
@@ -151,16 +168,22 @@ def _report(
         "provenance": dict(provenance) | {"python": sys.version.split()[0], "globals": loaded.globals},
         "signature": accepted.signature.to_json(),
         "parity": _parity(accepted, question),
-        "findings": [{"kind": f.kind, "output": f.output} | dataclasses.asdict(f.gap) for f in accepted.findings],
+        "findings": [
+            {"kind": f.kind, "output": f.output, "ties": f.ties} | dataclasses.asdict(f.gap) for f in accepted.findings
+        ],
         "candidates": [{"name": t.name, "verdict": t.verdict, "bytes": t.size_bytes} for t in accepted.tried],
         "seconds": round(accepted.seconds, 2),
         "speed": _speed(accepted, question),
     }
 
 
+def _shown(finding: Finding) -> dict[str, Any]:
+    return {"kind": finding.kind, "output": finding.output, "ties": finding.ties} | dataclasses.asdict(finding.gap)
+
+
 def _speed(accepted: Accepted, question: Question) -> dict[str, float]:
     """Microseconds a row alone, median of 30, side by side."""
-    row = {name: array[:1] for name, array in question.sets[0][0].feeds.items()}
+    row = {name: array[:1] for name, array in question.sets[0].rows.feeds.items()}
     mine, theirs = [], []
     cast = question.schema.cast(row, accepted.candidate.real)
     for _ in range(30):

@@ -1,7 +1,8 @@
-"""What does scikit-learn itself answer?"""
+"""What does scikit-learn itself answer, and how near was it to answering otherwise?"""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,36 @@ from conversion.schema import Feeds, Schema
 from serving.signature import Array
 
 Answers = dict[str, Array]
-Ask = Callable[[Feeds], Answers]
 
 
-def reference(estimator: Any, schema: Schema, methods: Sequence[str]) -> Ask:
-    """A function from rows to scikit-learn's answers: dense arrays, text as Python strings, one per method."""
+@dataclass(frozen=True)
+class Reference:
+    """The fitted object, asked by its methods."""
 
-    def ask(feeds: Feeds) -> Answers:
+    estimator: Any
+    schema: Schema
+    methods: Sequence[str]
+
+    def __call__(self, feeds: Feeds) -> Answers:
+        """Dense arrays, text as Python strings, one per method. Raises what scikit-learn raises for rows it refuses."""
+        rows = self.schema.native(feeds)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return {name: _dense(getattr(estimator, name)(schema.native(feeds)), name) for name in methods}
+            return {name: _dense(getattr(self.estimator, name)(rows), name) for name in self.methods}
 
-    return ask
+    def margins(self, feeds: Feeds) -> Array | None:
+        """How far each row is from another label: between the two best scores, or from the threshold. None if unknown."""
+        rows = self.schema.native(feeds)
+        for name, sign in (("predict_proba", 1.0), ("decision_function", 1.0), ("transform", -1.0)):
+            if "predict" in self.methods and hasattr(self.estimator, name):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    scores = sign * _dense(getattr(self.estimator, name)(rows), name)
+                if scores.ndim == 1 or scores.shape[1] == 1:
+                    return np.abs(scores.reshape(-1))
+                best = np.sort(scores, axis=1)
+                return np.asarray(best[:, -1] - best[:, -2])
+        return None
 
 
 def _dense(answer: Any, method: str) -> Array:

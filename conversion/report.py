@@ -14,7 +14,7 @@ def summary(report: dict[str, Any], output: str) -> str:
         f"candidate  {parity['candidate']}{_list(', repaired: ', source['repairs'])}",
     ]
     lines += [f"           not {one['name']}: {one['verdict']}" for one in report["candidates"] if one["verdict"] != "accepted"]
-    lines.append(f"evidence   {parity['evidence']}: {sum(parity['rows'].values())} rows of {len(parity['rows'])} kinds")
+    lines.append(f"evidence   {_evidence(parity)}")
     for name in parity["max_abs"]:
         worst = _worst(report["findings"], name)
         tolerance = parity["tolerance"][name]
@@ -29,6 +29,19 @@ def summary(report: dict[str, Any], output: str) -> str:
         f"sandbox    {', '.join(report['protections'])}",
     ]
     return "\n".join(lines)
+
+
+def _evidence(parity: dict[str, Any]) -> str:
+    tested = f"{sum(parity['rows'].values())} rows of {len(parity['rows'])} kinds"
+    if parity["ties"]:
+        tested += f", {parity['ties']} labels within scikit-learn's own margin of a tie"
+    if parity["evidence"] != "proved":
+        return f"tested: {tested}"
+    proof = parity["proof"]
+    return (
+        f"proved: {proof['splits']} splits in {proof['trees']} trees are the fitted ones for every input, sums of leaves within"
+        f" {proof['rounding']:.0e}; tested: {tested}"
+    )
 
 
 def _worst(findings: list[dict[str, Any]], output: str) -> dict[str, Any]:

@@ -4,13 +4,14 @@ Canonical rows are feeds at full precision: a dict of input name -> array whose 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from conversion.errors import Refused
+from conversion.learned import scale
 from conversion.steps import steps_of, unwrap
 from serving.signature import Array
 
@@ -19,12 +20,18 @@ Feeds = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Column:
-    """One input: `X` of `width` features, or one named column. `text` says that it holds strings."""
+    """One input: `X` of `width` features, or one named column. `text` says that it holds strings.
+
+    The rest is what the object has learned of the column, for making rows.
+    """
 
     name: str
     width: int
     text: bool
     categories: tuple[Any, ...] = ()
+    words: tuple[str, ...] = ()
+    centre: float = 0.0
+    spread: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def schema_of(estimator: Any) -> Schema:
     """The inputs of a fitted object. Raises Refused when it does not say how many features it takes."""
     first = unwrap(steps_of(estimator)[0])
     if hasattr(first, "vocabulary_") or hasattr(first, "vocabulary"):
-        return Schema((Column("X", 1, text=True),))
+        return Schema((Column("X", 1, text=True, words=_words(first)),))
     if hasattr(first, "transformers_"):
         return _of_columns(first)
     width = getattr(estimator, "n_features_in_", None) or getattr(first, "n_features_in_", None)
@@ -70,6 +77,10 @@ def schema_of(estimator: Any) -> Schema:
         names = getattr(first, "feature_names_in_", [f"x{i}" for i in range(int(width))])
         return Schema(tuple(_column(str(n), list(c)) for n, c in zip(names, categories, strict=True)))
     return Schema((Column("X", int(width), text=False),), _names(first))
+
+
+def _words(vectorizer: Any) -> tuple[str, ...]:
+    return tuple(str(word) for word in list(getattr(vectorizer, "vocabulary_", ()))[:200])
 
 
 def _names(first: Any) -> tuple[str, ...]:
@@ -92,10 +103,13 @@ def _of_columns(first: Any) -> Schema:
         inner = unwrap(steps_of(transformer)[0])
         positions = _positions(selected, names, width)
         if hasattr(inner, "vocabulary_"):
-            columns |= {i: Column(columns[i].name, 1, text=True) for i in positions}
+            columns |= {i: Column(columns[i].name, 1, text=True, words=_words(inner)) for i in positions}
         elif hasattr(inner, "categories_"):
             for i, categories in zip(positions, inner.categories_, strict=True):
                 columns[i] = _column(columns[i].name, list(categories))
+        else:
+            for i, centre, spread in zip(positions, *scale(inner, len(positions)), strict=True):
+                columns[i] = replace(columns[i], centre=float(centre), spread=float(spread))
     if not any(column.text for column in columns.values()):
         return Schema((Column("X", width, text=False),), names)
     return Schema(tuple(columns[i] for i in range(width)))

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import onnx
 
-from conversion.candidates import CANDIDATES, Candidate
+from conversion.candidates import Candidate, candidates_for
 from conversion.errors import Refused
-from conversion.parity import Finding, Graph, examine, holds
-from conversion.reference import Answers, Ask
+from conversion.parity import Asked, Finding, Graph, asked, compared, examine
+from conversion.reference import Reference
 from conversion.rows import RowSet, with_one
 from conversion.schema import Schema
 from conversion.steps import describe
@@ -55,16 +55,17 @@ class Question:
     estimator: Any
     schema: Schema
     methods: Sequence[str]
-    ask: Ask
-    sets: list[tuple[RowSet, Answers]]
+    ask: Reference
+    sets: list[Asked]
     tolerance: Mapping[str, Tolerance]
+    tie: float
 
 
 def search(question: Question) -> Accepted:
     """The first candidate for which everything holds. Raises Refused with every candidate's reason."""
     tried: list[Tried] = []
     start = time.monotonic()
-    for candidate in CANDIDATES:
+    for candidate in candidates_for(question.estimator):
         result = _try(question, candidate)
         if isinstance(result, Tried):
             tried.append(result)
@@ -85,7 +86,7 @@ def _try(
     except Exception as error:  # skl2onnx raises what it likes; each is a reason
         return Tried(candidate.name, f"skl2onnx cannot write it: {_first_line(error)}")
     model = translation.graph
-    set_shapes(model, {name: answer.shape[1:] for name, answer in question.sets[0][1].items()})
+    set_shapes(model, {name: answer.shape[1:] for name, answer in question.sets[0].answers.items()})
     try:
         graph = Graph(open_session(model.SerializeToString()), question.schema, candidate)
         findings = tuple(examine(graph, question.sets, question.tolerance))
@@ -104,8 +105,9 @@ def _first_line(error: Exception) -> str:
 def _signature(question: Question, graph: Graph) -> Signature:
     """What the accepted graph takes and gives; NaN and infinity only where both sides answer them alike."""
     allowed = {value: _special(question, graph, value) for value in (np.nan, np.inf)}
-    cast = question.schema.cast(question.sets[0][0].feeds, graph.candidate.real)
-    answered = graph.answer(question.sets[0][0].feeds, question.methods)
+    typical = question.sets[0].rows.feeds
+    cast = question.schema.cast(typical, graph.candidate.real)
+    answered = graph.answer(typical, question.methods)
     inputs = tuple(
         Tensor(
             name=column.name,
@@ -125,11 +127,14 @@ def _datatype(array: Array) -> str:
 
 
 def _special(question: Question, graph: Graph, value: float) -> bool:
+    """Do both answer rows that hold NaN or infinity, and alike? A graph that fails on them is a no."""
     if all(column.text for column in question.schema.columns):
         return False
-    feeds = with_one(question.sets[0][0].feeds, value)
+    rows = RowSet("special", with_one(question.sets[0].rows.feeds, value))
     try:
-        question.ask(feeds)
-    except ValueError:  # scikit-learn refuses them, so the server will
+        special = asked(question.ask, rows, question.tie)
+        if special.rows.size < rows.size:
+            return False
+        return all(finding.gap.passed for finding in compared(graph, special, question.tolerance))
+    except Exception:  # whatever onnxruntime raises, the rows are not served
         return False
-    return holds(question.ask, graph, feeds, question.tolerance)

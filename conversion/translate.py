@@ -16,12 +16,13 @@ from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, String
 from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.feature_extraction.text import CountVectorizer
 
+from conversion import forests
 from conversion.candidates import Candidate
-from conversion.repairs import column_names, mlp_shape
+from conversion.repairs import column_names, mlp_shape, text_tokens
 from conversion.schema import Schema
 from conversion.steps import steps_of
 
-OPSETS = {"": 18, "ai.onnx.ml": 3}
+OPSETS = {"": 18, forests.DOMAIN: forests.DECLARED}
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,15 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
     repairs = [mlp_shape.NAME] if any(mlp_shape.applies(step) for step in steps_of(estimator)) else []
     if schema.table and any(column_names.applies(step) for step in steps_of(estimator)):
         estimator, repairs = _renumbered(estimator), [*repairs, column_names.NAME]
-    graph = convert_sklearn(
-        estimator,
-        initial_types=_initial_types(schema, candidate),
-        target_opset=OPSETS,
-        options=_options(estimator, methods),
-    )
+    with forests.registered(candidate.exact_trees):
+        graph = convert_sklearn(
+            estimator,
+            initial_types=_initial_types(schema, candidate),
+            target_opset=OPSETS,
+            options=_options(estimator, methods),
+        )
+    if candidate.exact_trees:
+        repairs.append(forests.NAME)
     _keep(graph, _outputs(estimator, methods), methods)
     _settle(graph)
     return Translation(graph, tuple(repairs))
@@ -63,8 +67,7 @@ def _options(estimator: Any, methods: Sequence[str]) -> dict[Any, Any]:
         options[id(last)] = {name: value for name, value in wanted.items() if name in allowed}
     for step in _all_steps(estimator):
         if isinstance(step, CountVectorizer):
-            # The image has no other locale, and onnxruntime refuses to load a graph that names a missing one.
-            options[id(step)] = {"locale": "C.UTF-8"}
+            options[id(step)] = text_tokens.options(step)
     return options
 
 
@@ -113,9 +116,10 @@ def _keep(model: onnx.ModelProto, present: list[str], wanted: Sequence[str]) -> 
 
 def _settle(model: onnx.ModelProto) -> None:
     """Takes out what differs between two runs or says nothing about the model."""
-    opsets = sorted(model.opset_import, key=lambda entry: entry.domain)
+    exact = any(node.op_type == "TreeEnsemble" for node in model.graph.node)
+    opsets = {entry.domain: entry.version for entry in model.opset_import} | ({forests.DOMAIN: forests.OPSET} if exact else {})
     del model.opset_import[:]
-    model.opset_import.extend(helper.make_opsetid(entry.domain, entry.version) for entry in opsets)
+    model.opset_import.extend(helper.make_opsetid(domain, opsets[domain]) for domain in sorted(opsets))
     model.graph.name = "unjar"
     model.producer_name, model.producer_version, model.domain, model.doc_string = "unjar", "", "", ""
     model.graph.doc_string = ""

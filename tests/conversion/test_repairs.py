@@ -12,15 +12,13 @@ from skl2onnx.common.data_types import FloatTensorType
 from sklearn.neural_network import MLPRegressor
 
 from conversion import search, translate
-from conversion.candidates import CANDIDATES
+from conversion.candidates import FLOAT32
 from conversion.errors import Refused
 from conversion.methods import methods_of
-from conversion.reference import reference
 from conversion.repairs import mlp_shape
-from conversion.rows import row_sets
 from conversion.schema import schema_of
 from serving.runtime import open_session
-from serving.verification import Tolerance
+from tests.conversion.asking import question
 
 Array = np.ndarray[Any, Any]
 
@@ -30,13 +28,6 @@ def network(rows: Array) -> MLPRegressor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return MLPRegressor(hidden_layer_sizes=(5,), max_iter=20, random_state=0).fit(rows, rows[:, :2])
-
-
-def question(estimator: Any) -> search.Question:
-    schema, methods = schema_of(estimator), methods_of(estimator)
-    ask = reference(estimator, schema, methods)
-    sets = [(rows, ask(rows.feeds)) for rows in row_sets(estimator, schema)]
-    return search.Question(estimator, schema, methods, ask, sets, {name: Tolerance(1e-5, 1e-5) for name in methods})
 
 
 @pytest.fixture
@@ -80,5 +71,5 @@ def test_every_activation_and_number_of_outputs_holds(activation: str, targets: 
 
 
 def test_a_name_for_every_output_is_a_method_of_the_object(network: MLPRegressor) -> None:
-    made = translate.translate(network, schema_of(network), methods_of(network), CANDIDATES[0])
+    made = translate.translate(network, schema_of(network), methods_of(network), FLOAT32)
     assert [output.name for output in made.graph.graph.output] == ["predict"]

@@ -18,9 +18,10 @@ def kinds(estimator: Any) -> dict[str, Array]:
 
 
 def test_every_row_is_the_same_number_in_both_precisions(rows: Array) -> None:
-    for array in kinds(StandardScaler().fit(rows)).values():
-        assert (array == array.astype(np.float32).astype(np.float64)).all()
+    for kind, array in kinds(StandardScaler().fit(rows)).items():
         assert np.isfinite(array).all()
+        exact = (array == array.astype(np.float32).astype(np.float64)).all()
+        assert exact == (kind != "doubles")
 
 
 def test_typical_rows_lie_where_the_object_has_learned(rows: Array) -> None:

@@ -91,6 +91,11 @@ def test_the_right_answers_pass(ask: Ask) -> None:
     assert "score FP64 [2, 1]: at most 0.0e+00 from scikit-learn, 0 wrong" in done.stdout
 
 
+def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert ask().returncode == 0
+
+
 def test_a_batch_repeats_the_rows(ask: Ask) -> None:
     done = ask("--batch", "5")
     assert done.returncode == 0

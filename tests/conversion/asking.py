@@ -1,0 +1,17 @@
+"""A fitted object as the question that the search answers, without a child process."""
+
+from typing import Any
+
+from conversion.child import question_of
+from conversion.methods import methods_of
+from conversion.reference import Reference
+from conversion.rows import row_sets
+from conversion.schema import schema_of
+from conversion.search import Question
+from serving.verification import Tolerance
+
+
+def question(estimator: Any) -> Question:
+    schema = schema_of(estimator)
+    ask = Reference(estimator, schema, methods_of(estimator))
+    return question_of(ask, row_sets(estimator, schema), Tolerance(1e-5, 1e-5))
