@@ -19,6 +19,7 @@ from serving.errors import InvalidInput, MethodNotAllowed, NotFound, NotReady, R
 from serving.inference import Inference
 from serving.limits import BodyLimit
 from serving.metrics import CONTENT_TYPE
+from serving.model import Model
 
 VERSION = "0.1.0"
 EXTENSIONS = ["binary_tensor_data"]
@@ -65,9 +66,14 @@ def _add_health(app: FastAPI, inference: Inference) -> None:
         return _json({"ready": True})
 
     @app.get(MODEL + "/ready", tags=["health"], responses=schema.answers("ModelReady"))
-    @app.get(VERSIONED + "/ready", tags=["health"], responses=schema.answers("ModelReady"))
-    async def model_ready(name: str, version: str | None = None) -> Response:
+    async def model_ready(name: str) -> Response:
         """Is this model ready to answer?"""
+        inference.find(name, None)
+        return _json({"name": name, "ready": True})
+
+    @app.get(VERSIONED + "/ready", tags=["health"], responses=schema.answers("ModelReady"))
+    async def version_ready(name: str, version: str) -> Response:
+        """Is this version of the model ready to answer?"""
         inference.find(name, version)
         return _json({"name": name, "ready": True})
 
@@ -85,25 +91,34 @@ def _add_metadata(app: FastAPI, inference: Inference) -> None:
         return _json({"name": "unjar", "version": VERSION, "extensions": EXTENSIONS})
 
     @app.get(MODEL, tags=["metadata"], responses=schema.answers("Model"))
-    @app.get(VERSIONED, tags=["metadata"], responses=schema.answers("Model"))
-    async def metadata(name: str, version: str | None = None) -> Response:
+    async def metadata(name: str) -> Response:
         """What the model takes and gives, and what is known of its agreement with scikit-learn."""
-        model = inference.find(name, version)
-        return _json(schema.metadata(name, model, inference.gaps))
+        return _json(schema.metadata(name, inference.find(name, None), inference.gaps))
+
+    @app.get(VERSIONED, tags=["metadata"], responses=schema.answers("Model"))
+    async def version_metadata(name: str, version: str) -> Response:
+        """The same for one version."""
+        return _json(schema.metadata(name, inference.find(name, version), inference.gaps))
 
 
 def _add_infer(app: FastAPI, inference: Inference) -> None:
     @app.post(MODEL + "/infer", tags=["inference"], responses=schema.INFER, openapi_extra=schema.QUESTION)
-    @app.post(VERSIONED + "/infer", tags=["inference"], responses=schema.INFER, openapi_extra=schema.QUESTION)
-    async def infer(request: Request, name: str, version: str | None = None) -> Response:
+    async def infer(request: Request, name: str) -> Response:
         """Ask the model. The content type does not matter; JSON, or JSON followed by raw bytes."""
-        model = inference.find(name, version)
+        return await answer(request, inference.find(name, None))
+
+    @app.post(VERSIONED + "/infer", tags=["inference"], responses=schema.INFER, openapi_extra=schema.QUESTION)
+    async def version_infer(request: Request, name: str, version: str) -> Response:
+        """Ask one version of the model."""
+        return await answer(request, inference.find(name, version))
+
+    async def answer(request: Request, model: Model) -> Response:
         body = await request.body()
-        answer = await inference.answer(model, body, request.headers.get(protocol.HEADER))
+        given = await inference.answer(model, body, request.headers.get(protocol.HEADER))
         headers = {"content-type": "application/json", "x-model-digest": model.digest}
-        if answer.json_size is not None:
-            headers |= {"content-type": "application/octet-stream", protocol.HEADER: str(answer.json_size)}
-        return Response(answer.body, headers=headers)
+        if given.json_size is not None:
+            headers |= {"content-type": "application/octet-stream", protocol.HEADER: str(given.json_size)}
+        return Response(given.body, headers=headers)
 
 
 def _add_documentation(app: FastAPI, inference: Inference) -> None:

@@ -264,3 +264,16 @@ def test_only_big_bodies_are_read_off_the_event_loop(size: int, thread: str, mon
     monkeypatch.setattr("serving.protocol.decode", watched)
     assert ask("POST", INFER, content=json.dumps(question([1, 2, 3])).encode().ljust(size)).status_code == 200
     assert seen == [thread]
+
+
+def test_a_version_is_named_in_the_address_and_nowhere_else(ask: Ask) -> None:
+    paths = ask("GET", "/openapi.json").json()["paths"]
+    assert [path for path in paths if path.endswith("/infer")] == [
+        "/v2/models/{name}/infer",
+        "/v2/models/{name}/versions/{version}/infer",
+    ]
+    for path, operations in paths.items():
+        for operation in operations.values():
+            given = {entry["name"] for entry in operation.get("parameters", []) if entry["in"] != "header"}
+            assert given == set(re.findall(r"{(\w+)}", path))
+    assert ask("GET", "/v2/models/linear?version=other").status_code == 200

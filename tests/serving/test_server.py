@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -224,3 +225,20 @@ def test_the_entry_point_is_a_page() -> None:
 def test_the_server_is_one_process(linear: Running) -> None:
     children = [(task / "children").read_text() for task in Path(f"/proc/{linear.process.pid}/task").iterdir()]
     assert "".join(children) == ""
+
+
+def test_a_stop_while_it_is_still_importing_is_a_clean_stop() -> None:
+    """As the first process of a container it would not even notice the signal without a handler."""
+    code = """
+        import os, runpy, signal, sys
+
+        class StopHere:
+            def find_spec(self, name, path=None, target=None):
+                if name == "serving.process":
+                    os.kill(os.getpid(), signal.SIGTERM)
+
+        sys.meta_path.insert(0, StopHere())
+        runpy.run_path("server.py", run_name="__main__")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
