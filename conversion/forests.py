@@ -17,6 +17,7 @@ from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, String
 from sklearn.ensemble import GradientBoostingClassifier
 
 from conversion.ensembles import CLASSIFIERS, COVERED, DETECTORS, Ensemble, NotCovered, Tree, ensemble_of
+from conversion.writer import Writer
 from serving.signature import Array
 
 DOMAIN, OPSET = "ai.onnx.ml", 5
@@ -128,28 +129,10 @@ def _shape(operator: Any) -> None:
         outputs[0].type = DoubleTensorType([None, ensemble_of(model).targets])
 
 
-class _Writer:
-    """Adds nodes to a container and names what they give."""
-
-    def __init__(self, scope: Any, container: Any) -> None:
-        self.scope, self.container = scope, container
-
-    def node(self, kind: str, inputs: list[str], output: str | None = None, **given: Any) -> str:
-        result = output or self.scope.get_unique_variable_name(kind.lower())
-        self.container.add_node(kind, inputs, result, name=self.scope.get_unique_operator_name(kind), **given)
-        return str(result)
-
-    def constant(self, values: Any, kind: int = TensorProto.DOUBLE) -> str:
-        name = self.scope.get_unique_variable_name("constant")
-        array = np.asarray(values)
-        self.container.add_initializer(name, kind, array.shape, array.ravel().tolist())
-        return str(name)
-
-
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     model, outputs = operator.raw_operator, [output.full_name for output in operator.outputs]
     ensemble = ensemble_of(model)
-    write = _Writer(scope, container)
+    write = Writer(scope, container)
     raw = _raw(write, operator.inputs[0].full_name, ensemble)
     if isinstance(model, CLASSIFIERS):
         scores = container.get_options(model, {"raw_scores": False}).get("raw_scores", False)
@@ -160,7 +143,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         _linked(write, raw, ensemble.link, outputs[0])
 
 
-def _raw(write: _Writer, rows: str, ensemble: Ensemble) -> str:
+def _raw(write: Writer, rows: str, ensemble: Ensemble) -> str:
     """offset + factor * sum / divisor, in double."""
     if ensemble.real == "float32":
         rows = write.node("Cast", [rows], to=TensorProto.FLOAT)
@@ -178,14 +161,14 @@ def _raw(write: _Writer, rows: str, ensemble: Ensemble) -> str:
     return value
 
 
-def _linked(write: _Writer, raw: str, link: str, output: str | None = None) -> str:
+def _linked(write: Writer, raw: str, link: str, output: str | None = None) -> str:
     if link == "logistic of twice":
         raw, link = write.node("Mul", [raw, write.constant([2.0])]), "logistic"
     kind = {"identity": "Identity", "exponential": "Exp", "logistic": "Sigmoid", "softmax": "Softmax"}[link]
     return write.node(kind, [raw], output, **({"axis": 1} if kind == "Softmax" else {}))
 
 
-def _classes(write: _Writer, model: Any, ensemble: Ensemble, raw: str, outputs: list[str], scores: bool) -> None:
+def _classes(write: Writer, model: Any, ensemble: Ensemble, raw: str, outputs: list[str], scores: bool) -> None:
     shares = _linked(write, raw, ensemble.link)
     if ensemble.targets == 1 and ensemble.link != "identity":
         shares = write.node("Concat", [write.node("Sub", [write.constant([1.0]), shares]), shares], axis=1)
@@ -199,14 +182,14 @@ def _classes(write: _Writer, model: Any, ensemble: Ensemble, raw: str, outputs: 
     write.node("Identity", [raw if scores else shares], outputs[1])
 
 
-def _side(write: _Writer, model: Any, raw: str) -> str:
+def _side(write: Writer, model: Any, raw: str) -> str:
     """The binary decision on the raw score: gradient boosting takes zero to the second class, histogram boosting does not."""
     kind = "GreaterOrEqual" if isinstance(model, GradientBoostingClassifier) else "Greater"
     above = write.node("Cast", [write.node(kind, [raw, write.constant([0.0])])], to=TensorProto.INT64)
     return write.node("Reshape", [above, write.constant([-1], TensorProto.INT64)])
 
 
-def _inliers(write: _Writer, ensemble: Ensemble, depth: str, outputs: list[str]) -> None:
+def _inliers(write: Writer, ensemble: Ensemble, depth: str, outputs: list[str]) -> None:
     mean = write.node("Div", [depth, write.constant([ensemble.divisor])])
     anomaly = write.node("Pow", [write.constant([2.0]), write.node("Neg", [mean])])
     score = write.node("Sub", [write.constant(ensemble.offset), anomaly], outputs[1])

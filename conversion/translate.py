@@ -18,7 +18,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from conversion import forests
 from conversion.candidates import Candidate
-from conversion.repairs import column_names, mlp_shape, text_tokens
+from conversion.repairs import REPAIRS, column_names, text_tokens
 from conversion.schema import Schema
 from conversion.steps import steps_of
 
@@ -35,8 +35,11 @@ class Translation:
 
 def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate: Candidate) -> Translation:
     """The graph of one candidate. Raises whatever skl2onnx raises when it has no converter."""
-    mlp_shape.register()
-    repairs = [mlp_shape.NAME] if any(mlp_shape.applies(step) for step in steps_of(estimator)) else []
+    repairs = []
+    for repair in REPAIRS:
+        repair.register()
+        if any(repair.applies(step) for step in steps_of(estimator)):
+            repairs.append(repair.NAME)
     if schema.table and any(column_names.applies(step) for step in steps_of(estimator)):
         estimator, repairs = _renumbered(estimator), [*repairs, column_names.NAME]
     with forests.registered(candidate.exact_trees):

@@ -7,11 +7,13 @@ registered in its place through skl2onnx's public extension point.
 from typing import Any
 
 from skl2onnx import update_registered_converter
-from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, guess_proto_type
 from sklearn.neural_network import MLPRegressor
 
+from conversion.writer import Writer, real_of
+
 NAME = "mlp_shape"
-_ACTIVATIONS = {"identity": None, "tanh": "Tanh", "logistic": "Sigmoid", "relu": "Relu"}
+COVERED: tuple[type, ...] = (MLPRegressor,)
+_ACTIVATIONS = {"identity": "Identity", "tanh": "Tanh", "logistic": "Sigmoid", "relu": "Relu"}
 
 
 def register() -> None:
@@ -20,35 +22,20 @@ def register() -> None:
 
 
 def applies(step: Any) -> bool:
-    return isinstance(step, MLPRegressor)
+    return isinstance(step, COVERED)
 
 
 def _shape(operator: Any) -> None:
-    real = DoubleTensorType if isinstance(operator.inputs[0].type, DoubleTensorType) else FloatTensorType
-    operator.outputs[0].type = real([None, operator.raw_operator.n_outputs_])
+    operator.outputs[0].type = real_of(operator)[0]([None, operator.raw_operator.n_outputs_])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
-    network = operator.raw_operator
-    proto = guess_proto_type(operator.outputs[0].type)
-    value = scope.get_unique_variable_name("input")
-    container.add_node("Cast", operator.inputs[0].full_name, value, name=scope.get_unique_operator_name("Cast"), to=proto)
+    network, proto = operator.raw_operator, real_of(operator)[1]
+    write = Writer(scope, container, proto)
+    value = write.node("Cast", [operator.inputs[0].full_name], to=proto)
     layers = list(zip(network.coefs_, network.intercepts_, strict=True))
     for i, (weights, bias) in enumerate(layers):
         last = i + 1 == len(layers)
-        activation = network.out_activation_ if last else network.activation
-        value = _layer(scope, container, proto, value, weights, bias, _ACTIVATIONS[activation])
-    container.add_node("Identity", value, operator.outputs[0].full_name, name=scope.get_unique_operator_name("Identity"))
-
-
-def _layer(scope: Any, container: Any, proto: int, value: str, weights: Any, bias: Any, activation: str | None) -> str:
-    matrix, vector = scope.get_unique_variable_name("weights"), scope.get_unique_variable_name("bias")
-    container.add_initializer(matrix, proto, weights.shape, weights.ravel())
-    container.add_initializer(vector, proto, bias.shape, bias)
-    result = scope.get_unique_variable_name("layer")
-    container.add_node("Gemm", [value, matrix, vector], result, name=scope.get_unique_operator_name("Gemm"))
-    if activation is None:
-        return str(result)
-    activated = scope.get_unique_variable_name("activated")
-    container.add_node(activation, result, activated, name=scope.get_unique_operator_name(activation))
-    return str(activated)
+        value = write.node("Gemm", [value, write.constant(weights), write.constant(bias)])
+        activation = _ACTIVATIONS[network.out_activation_ if last else network.activation]
+        value = write.node(activation, [value], operator.outputs[0].full_name if last else None)
