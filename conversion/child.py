@@ -21,11 +21,11 @@ from conversion.errors import Refused, Unreadable
 from conversion.load import Loaded, load
 from conversion.methods import methods_of
 from conversion.parity import Finding, asked
-from conversion.proof import NotProved, prove
+from conversion.question import Question
 from conversion.reference import Answers, Reference
 from conversion.rows import RowSet, row_sets
 from conversion.schema import Feeds, schema_of
-from conversion.search import Accepted, Question, search
+from conversion.search import Accepted, search
 from conversion.steps import describe
 from serving.signature import DTYPES
 from serving.verification import Tolerance, Verification
@@ -133,21 +133,13 @@ def _parity(accepted: Accepted, question: Question) -> dict[str, Any]:
     """The verdict as it travels in the model, with figures that do not depend on the processor's last digits."""
     return {
         "verdict": "passed",
-        **_evidence(accepted, question),
+        **accepted.evidence,
         "candidate": accepted.candidate.name,
         "rows": {finding.kind: finding.gap.rows for finding in accepted.findings},
         "ties": sum(finding.ties for finding in accepted.findings),
         "max_abs": {name: write.rounded_up(_worst(accepted.findings, name, _within)) for name in question.methods},
         "tolerance": {name: dataclasses.asdict(t) for name, t in question.tolerance.items()},
     }
-
-
-def _evidence(accepted: Accepted, question: Question) -> dict[str, Any]:
-    """The strongest kind that this graph can have, called what it is."""
-    try:
-        return {"evidence": "proved", "proof": dataclasses.asdict(prove(accepted.graph, question.estimator))}
-    except NotProved as reason:
-        return {"evidence": "tested", "not_proved": str(reason)}
 
 
 def _within(kind: str) -> bool:

@@ -35,8 +35,10 @@ def _evidence(parity: dict[str, Any]) -> str:
     tested = f"{sum(parity['rows'].values())} rows of {len(parity['rows'])} kinds"
     if parity["ties"]:
         tested += f", {parity['ties']} labels within scikit-learn's own margin of a tie"
-    if parity["evidence"] != "proved":
+    if parity["evidence"] == "tested":
         return f"tested: {tested}"
+    if parity["evidence"] == "bounded":
+        return f"bounded: within {parity['bound']['largest']:.0e} for every row in the stated range; tested: {tested}"
     proof = parity["proof"]
     return (
         f"proved: {proof['splits']} splits in {proof['trees']} trees are the fitted ones for every input, sums of leaves within"

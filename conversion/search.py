@@ -1,27 +1,26 @@
 """Which candidate is accepted, and on what evidence?
 
-The first that holds on every row, in the order of `candidates`; otherwise a refusal that shows the nearest miss.
+The first that holds on every row, in the order of `candidates`; otherwise a refusal that gives each one's reason.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx
 
+from conversion import bounds
 from conversion.candidates import Candidate, candidates_for
 from conversion.errors import Refused
-from conversion.parity import Asked, Finding, Graph, asked, compared, examine
-from conversion.reference import Reference
+from conversion.evidence import evidence_of
+from conversion.parity import Finding, Graph, asked, compared, examine
+from conversion.question import Question
 from conversion.rows import RowSet, with_one
-from conversion.schema import Schema
 from conversion.steps import describe
 from conversion.translate import set_shapes, translate
 from serving.runtime import open_session
 from serving.signature import DATATYPES, Array, Signature, Tensor
-from serving.verification import Tolerance
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,11 @@ class Tried:
     name: str
     verdict: str
     size_bytes: int = 0
-    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The graph that answers as scikit-learn did, with the evidence."""
+    """The graph that answers as scikit-learn did, with the evidence as it stands in the model."""
 
     candidate: Candidate
     graph: onnx.ModelProto
@@ -44,43 +42,38 @@ class Accepted:
     signature: Signature
     repairs: tuple[str, ...]
     findings: tuple[Finding, ...]
-    tried: tuple[Tried, ...]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is to be translated, and what would count as the same."""
-
-    estimator: Any
-    schema: Schema
-    methods: Sequence[str]
-    ask: Reference
-    sets: list[Asked]
-    tolerance: Mapping[str, Tolerance]
-    tie: float
+    evidence: dict[str, Any]
+    tried: tuple[Tried, ...] = ()
+    seconds: float = 0.0
 
 
 def search(question: Question) -> Accepted:
-    """The first candidate for which everything holds. Raises Refused with every candidate's reason."""
-    tried: list[Tried] = []
+    """The first candidate that holds; a later one only where it can be bounded and the first cannot.
+
+    Raises Refused with every candidate's reason.
+    """
     start = time.monotonic()
+    tried: list[Tried] = []
+    held: list[Accepted] = []
     for candidate in candidates_for(question.estimator):
         result = _try(question, candidate)
         if isinstance(result, Tried):
             tried.append(result)
             continue
-        model, graph, repairs, findings = result
-        tried.append(Tried(candidate.name, "accepted", model.ByteSize(), findings))
-        signature = _signature(question, graph)
-        return Accepted(candidate, model, graph, signature, repairs, findings, tuple(tried), time.monotonic() - start)
-    reasons = "\n".join(f"  {one.name}: {one.verdict}" for one in tried)
-    raise Refused(f"no translation of {describe(question.estimator)} answers as scikit-learn does\n{reasons}")
+        held.append(result)
+        if result.evidence["evidence"] != "tested" or not bounds.covers(question.estimator):
+            break
+        tried.append(Tried(candidate.name, f"holds, but no bound: {result.evidence['not_bounded']}", result.graph.ByteSize()))
+    if not held:
+        reasons = "\n".join(f"  {one.name}: {one.verdict}" for one in tried)
+        raise Refused(f"no translation of {describe(question.estimator)} answers as scikit-learn does\n{reasons}")
+    chosen = held[-1] if held[-1].evidence["evidence"] != "tested" else held[0]
+    tried = [one for one in tried if one.name != chosen.candidate.name]
+    tried.append(Tried(chosen.candidate.name, "accepted", chosen.graph.ByteSize()))
+    return replace(chosen, tried=tuple(tried), seconds=time.monotonic() - start)
 
 
-def _try(
-    question: Question, candidate: Candidate
-) -> Tried | tuple[onnx.ModelProto, Graph, tuple[str, ...], tuple[Finding, ...]]:
+def _try(question: Question, candidate: Candidate) -> Tried | Accepted:
     try:
         translation = translate(question.estimator, question.schema, question.methods, candidate)
     except Exception as error:  # skl2onnx raises what it likes; each is a reason
@@ -94,8 +87,9 @@ def _try(
         return Tried(candidate.name, f"onnxruntime cannot run it: {_first_line(error)}", model.ByteSize())
     failed = [finding for finding in findings if not finding.gap.passed]
     if failed:
-        return Tried(candidate.name, str(failed[0]), model.ByteSize(), findings)
-    return model, graph, translation.repairs, findings
+        return Tried(candidate.name, str(failed[0]), model.ByteSize())
+    evidence = evidence_of(model, question)
+    return Accepted(candidate, model, graph, _signature(question, graph), translation.repairs, findings, evidence)
 
 
 def _first_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ from conversion.methods import methods_of
 from conversion.reference import Reference
 from conversion.rows import row_sets
 from conversion.schema import schema_of
-from conversion.search import Question
+from conversion.question import Question
 from serving.verification import Tolerance
 
 

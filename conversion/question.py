@@ -1,0 +1,26 @@
+"""What is to be translated, and what would count as the same?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conversion.parity import Asked
+from conversion.reference import Reference
+from conversion.schema import Schema
+from serving.verification import Tolerance
+
+
+@dataclass(frozen=True)
+class Question:
+    """The fitted object with its inputs and methods, the rows that it has answered, and how far an answer may be from it.
+
+    Labels may differ where scikit-learn's own margin is at most `tie`.
+    """
+
+    estimator: Any
+    schema: Schema
+    methods: Sequence[str]
+    ask: Reference
+    sets: list[Asked]
+    tolerance: Mapping[str, Tolerance]
+    tie: float
