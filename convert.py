@@ -11,13 +11,13 @@ from conversion.sandbox import Limits
 
 
 def main() -> int:
-    parser = ArgumentParser(description=__doc__)
-    add = parser.add_argument
+    add = (parser := ArgumentParser(description=__doc__)).add_argument
     add("source", nargs="?", type=Path, default=Path("model.pkl"), metavar="model.pkl")
     add("-o", dest="output", type=Path, metavar="model.onnx", help="default: the pickle's name with .onnx")
     add("--data", type=Path, help="rows to compare on as well: .npz, .csv or .parquet")
     add("--array", default="", metavar="NAME", help="which array of an .npz holds them (default: X, or the one that fits)")
-    add("--report", type=Path, help="write everything that was found as JSON")
+    add("--report", type=Path, help="everything that was found, as JSON")
+    add("--html", type=Path, help="the same as one page with plots")
     add("--example", type=Path, help="a request with scikit-learn's answers; default: example.json beside the output")
     add("--methods", nargs="+", default=[], help="which of the object's methods become outputs")
     add("--trust", nargs="+", default=[], metavar="module.Class", help="names the pickle may use beside the allow-list")
@@ -30,10 +30,10 @@ def main() -> int:
     order = Order(limits=Limits(seconds=given.pop("time_limit")), **given)
     try:
         print(summary(convert(order), str(order.output)))
+        return 0
     except (Refused, Unreadable) as problem:
-        print(f"{problem.prefix} {order.source}: {problem}", file=sys.stderr)
+        sys.stderr.write(f"{problem.prefix} {order.source}: {problem}\n")
         return problem.exit_code
-    return 0
 
 
 if __name__ == "__main__":

@@ -4,33 +4,26 @@ Reads task.json and the pickle from its folder; leaves model.onnx, report.json a
 """
 
 import dataclasses
-import hashlib
 import json
-import sys
-import time
-from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from conversion import data, write
+from conversion import account, data, write
 from conversion.errors import Refused, Unreadable
 from conversion.load import Loaded, load
 from conversion.methods import methods_of
-from conversion.parity import Finding, asked
+from conversion.parity import asked
 from conversion.question import Question
 from conversion.reference import Answers, Reference
 from conversion.rows import RowSet, row_sets
 from conversion.schema import Feeds, schema_of
-from conversion.search import Accepted, search
-from conversion.steps import describe
+from conversion.search import search
 from serving.signature import DTYPES
 from serving.verification import Tolerance, Verification
 
-PACKAGES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "joblib")
 VERIFICATION_ROWS, EXAMPLE_ROWS = 12, 4
 
 
@@ -64,13 +57,13 @@ def _convert(task: Task, content: bytes) -> None:
     chosen = _chosen(question, VERIFICATION_ROWS)
     answers = question.ask(chosen)
     verification = Verification(question.schema.cast(chosen, accepted.candidate.real), _plain(answers), question.tolerance)
-    provenance = _provenance(loaded, task, content, accepted)
+    provenance = account.provenance(loaded, task.trusted, content, accepted)
     model = write.embed(
         accepted.graph,
         {
             "signature": accepted.signature.to_json(),
             "verification": verification.to_json(),
-            "parity": _parity(accepted, question),
+            "parity": account.parity(accepted, question),
             "provenance": provenance,
         },
     )
@@ -80,7 +73,7 @@ def _convert(task: Task, content: bytes) -> None:
     cast = question.schema.cast(shown, accepted.candidate.real)
     signature, tolerance = accepted.signature, question.tolerance
     _leave("example.json", write.example(task.name, model, source, signature, cast, question.ask(shown), tolerance))
-    _leave("report.json", _report(loaded, accepted, question, model, provenance))
+    _leave("report.json", account.report(loaded, accepted, question, model, provenance))
 
 
 def _question(loaded: Loaded, task: Task) -> Question:
@@ -116,78 +109,6 @@ def _chosen(question: Question, count: int) -> Feeds:
 def _plain(answers: Answers) -> Answers:
     """Answers in a datatype that has a name: scikit-learn may answer in any integer or real width."""
     return {name: array if array.dtype in DTYPES.values() else array.astype(np.float64) for name, array in answers.items()}
-
-
-def _provenance(loaded: Loaded, task: Task, content: bytes, accepted: Accepted) -> dict[str, Any]:
-    return {
-        "source_sha256": hashlib.sha256(content).hexdigest(),
-        "source_bytes": len(content),
-        "estimator": describe(loaded.estimator),
-        "repairs": list(accepted.repairs),
-        "trusted": sorted(task.trusted),
-        "versions": {name: version(name) for name in PACKAGES},
-    }
-
-
-def _parity(accepted: Accepted, question: Question) -> dict[str, Any]:
-    """The verdict as it travels in the model, with figures that do not depend on the processor's last digits."""
-    return {
-        "verdict": "passed",
-        **accepted.evidence,
-        "candidate": accepted.candidate.name,
-        "rows": {finding.kind: finding.gap.rows for finding in accepted.findings},
-        "ties": sum(finding.ties for finding in accepted.findings),
-        "max_abs": {name: write.rounded_up(_worst(accepted.findings, name, _within)) for name in question.methods},
-        "tolerance": {name: dataclasses.asdict(t) for name, t in question.tolerance.items()},
-    }
-
-
-def _within(kind: str) -> bool:
-    """Rows of the size that the object has learned from; larger ones have gaps in proportion."""
-    return " x " not in kind
-
-
-def _worst(findings: tuple[Finding, ...], output: str, counts: Any) -> float:
-    return max(finding.gap.max_abs for finding in findings if finding.output == output and counts(finding.kind))
-
-
-def _report(
-    loaded: Loaded, accepted: Accepted, question: Question, model: bytes, provenance: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {
-        "verdict": "accepted",
-        "model": {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)},
-        "provenance": dict(provenance) | {"python": sys.version.split()[0], "globals": loaded.globals},
-        "signature": accepted.signature.to_json(),
-        "parity": _parity(accepted, question),
-        "findings": [
-            {"kind": f.kind, "output": f.output, "ties": f.ties} | dataclasses.asdict(f.gap) for f in accepted.findings
-        ],
-        "candidates": [{"name": t.name, "verdict": t.verdict, "bytes": t.size_bytes} for t in accepted.tried],
-        "seconds": round(accepted.seconds, 2),
-        "speed": _speed(accepted, question),
-    }
-
-
-def _shown(finding: Finding) -> dict[str, Any]:
-    return {"kind": finding.kind, "output": finding.output, "ties": finding.ties} | dataclasses.asdict(finding.gap)
-
-
-def _speed(accepted: Accepted, question: Question) -> dict[str, float]:
-    """Microseconds a row alone, median of 30, side by side."""
-    row = {name: array[:1] for name, array in question.sets[0].rows.feeds.items()}
-    mine, theirs = [], []
-    cast = question.schema.cast(row, accepted.candidate.real)
-    for _ in range(30):
-        theirs.append(_timed(lambda: question.ask(row)))
-        mine.append(_timed(lambda: accepted.session.session.run(None, cast)))
-    return {"scikit_learn_us": round(float(np.median(theirs)), 1), "onnxruntime_us": round(float(np.median(mine)), 1)}
-
-
-def _timed(call: Any) -> float:
-    start = time.perf_counter()
-    call()
-    return (time.perf_counter() - start) * 1e6
 
 
 def _leave(name: str, document: dict[str, Any]) -> None:

@@ -38,8 +38,10 @@ def _bound(graph: onnx.ModelProto, question: Question) -> Bound:
         raise NotBounded("more than one input or output")
     rows = np.concatenate([one.rows.feeds["X"] for one in question.sets if one.rows.kind in _RANGE])
     # Outwards to three digits of the widest feature, so that the range reads well and is the same on every processor.
-    step = 10.0 ** (np.floor(np.log10(np.abs(rows).max() or 1.0)) - 2)
-    low, high = np.floor(rows.min(axis=0) / step) * step, np.ceil(rows.max(axis=0) / step) * step
+    digits = 2 - int(np.floor(np.log10(np.abs(rows).max() or 1.0)))
+    step = 10.0**-digits
+    low = np.round(np.floor(rows.min(axis=0) / step) * step, digits)
+    high = np.round(np.ceil(rows.max(axis=0) / step) * step, digits)
     found = bound(graph, question.estimator, low, high)
     if found.largest > question.tie:
         raise NotBounded(f"the bound {found.largest:.0e} is above the tolerance {question.tie:g}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from conversion.errors import Refused, Unreadable
+from conversion.page import render
 from conversion.sandbox import Limits, run
 from serving.errors import ModelRefused
 from serving.model import Model
@@ -27,6 +28,7 @@ class Order:
     data: Path | None = None
     array: str = ""
     report: Path | None = None
+    html: Path | None = None
     example: Path | None = None
     methods: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
@@ -47,6 +49,7 @@ def convert(order: Order) -> dict[str, Any]:
             (order.output, (folder / "model.onnx").read_bytes()),
             (order.example, (folder / "example.json").read_bytes()),
             (order.report, (json.dumps(report, indent=1) + "\n").encode()),
+            (order.html, render(report, order.output.name).encode()),
         ):
             if path is not None:
                 _replace(path, content)

@@ -52,6 +52,7 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
     if candidate.exact_trees:
         repairs.append(forests.NAME)
     _keep(graph, _outputs(estimator, methods), methods)
+    _name_inputs(graph, schema)
     _settle(graph)
     return Translation(graph, tuple(repairs))
 
@@ -105,16 +106,30 @@ def _outputs(estimator: Any, methods: Sequence[str]) -> list[str]:
 
 def _keep(model: onnx.ModelProto, present: list[str], wanted: Sequence[str]) -> None:
     """Renames the outputs to the methods they stand for and drops those not asked for."""
-    renamed = {output.name: name for output, name in zip(model.graph.output, present, strict=False)}
-    for node in model.graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-        node.output[:] = [renamed.get(name, name) for name in node.output]
-    for output in model.graph.output:
-        output.name = renamed.get(output.name, output.name)
+    _rename(model, {output.name: name for output, name in zip(model.graph.output, present, strict=False)})
     kept = {output.name: output for output in model.graph.output}
     chosen = [copy.deepcopy(kept[name]) for name in wanted if name in kept]
     del model.graph.output[:]
     model.graph.output.extend(chosen)
+
+
+def _name_inputs(model: onnx.ModelProto, schema: Schema) -> None:
+    """Gives each input its column's own name: skl2onnx replaces every character that is no letter, digit or underscore."""
+    names = [column.name for column in schema.columns]
+    taken = set(names) & {output.name for output in model.graph.output}
+    if taken:
+        raise ValueError(f"the column {taken.pop()!r} has the name of an output; call the column otherwise, or use --methods")
+    given = {entry.name: name for entry, name in zip(model.graph.input, names, strict=True)}
+    inner = {name for node in model.graph.node for name in node.output} | {entry.name for entry in model.graph.initializer}
+    _rename(model, given | {name: f"{name}.inner" for name in inner & set(names)})
+
+
+def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for entry in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        entry.name = names.get(entry.name, entry.name)
 
 
 def _settle(model: onnx.ModelProto) -> None:

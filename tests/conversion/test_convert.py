@@ -180,6 +180,22 @@ def test_mixed_columns_are_one_input_each(convert: Convert, tmp_path: Path, rows
     assert [(t.name, t.datatype, t.shape) for t in found] == [("chord", "FP32", (-1, 1)), ("family", "BYTES", (-1, 1))]
 
 
+@pytest.mark.parametrize("name", ["leading edge [mm]", "höhe", "variable", "family=naca", "1"])
+def test_a_column_keeps_its_name_whatever_it_is(convert: Convert, tmp_path: Path, rows: Array, name: str) -> None:
+    frame = pd.DataFrame({name: rows[:, 0], "family": np.where(rows[:, 1] > 20, "naca", "clark")})
+    columns = ColumnTransformer([("n", StandardScaler(), [name]), ("c", OneHotEncoder(), ["family"])])
+    assert convert(make_pipeline(columns, Ridge()).fit(frame, rows[:, 2])).returncode == 0
+    assert [t.name for t in Model.load(tmp_path / "model.onnx").signature.inputs] == [name, "family"]
+
+
+def test_a_column_named_like_an_output_is_refused_by_its_name(convert: Convert, rows: Array) -> None:
+    frame = pd.DataFrame({"predict": rows[:, 0], "family": np.where(rows[:, 1] > 20, "naca", "clark")})
+    columns = ColumnTransformer([("n", StandardScaler(), ["predict"]), ("c", OneHotEncoder(), ["family"])])
+    done = convert(make_pipeline(columns, Ridge()).fit(frame, rows[:, 2]))
+    assert done.returncode == 1
+    assert "the column 'predict' has the name of an output" in done.stderr
+
+
 def test_a_numeric_data_frame_is_one_table(convert: Convert, tmp_path: Path, rows: Array) -> None:
     frame = pd.DataFrame(rows, columns=list("abcd"))
     fitted = make_pipeline(ColumnTransformer([("n", StandardScaler(), ["d", "a"])]), Ridge()).fit(frame, rows[:, 0])
