@@ -58,6 +58,13 @@ NAMES: frozenset[tuple[str, str]] = frozenset(
           for name in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")),
         *(("sklearn.feature_selection._mutual_info", f"mutual_info_{kind}") for kind in ("classif", "regression")),
         ("sklearn.tree._tree", "Tree"),
+        *(("sklearn.cluster._kmeans", f"_kmeans_single_{kind}") for kind in ("lloyd", "elkan")),
+        *(("numpy", name) for name in ("max", "mean", "median", "min")),
+        ("scipy._lib.array_api_compat.numpy._aliases", "asarray"),
+        *(("sklearn.metrics._classification", f"{name}_score") for name in
+          "accuracy balanced_accuracy f1 fbeta jaccard precision recall".split()),
+        *(("sklearn.metrics._ranking", name) for name in ("average_precision_score", "roc_auc_score")),
+        *(("sklearn.metrics._regression", name) for name in ("mean_absolute_error", "mean_squared_error", "r2_score")),
     ]
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""In which ways can a fitted object be written as a graph? The search tries them in this order."""
+"""In which ways can a fitted object be written as a graph? `candidates_for` gives the order."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,14 +26,16 @@ EXACT_FLOAT64 = Candidate("float64, exact trees", np.dtype(np.float64), exact_tr
 
 
 def candidates_for(estimator: Any) -> list[Candidate]:
-    """Those worth trying, the smallest first; exact trees before any others, since they can be proved.
+    """Those worth trying: exact trees first, since they can be proved, then double, then float32.
+
+    float32 comes last though it is smaller: its errors grow where no row was tried, and double costs nothing at one row.
 
     Where a step stands before the trees, its rounding decides on which side of a split a row falls, so it is done in the
     precision in which scikit-learn does it; histogram boosting compares the rows in double as they come.
     """
     steps = steps_of(estimator)
     exact = [step for step in steps if forests.applies(step)]
-    plain = [FLOAT32, FLOAT64]
+    plain = [FLOAT64, FLOAT32]
     if not exact:
         return plain
     first_casts = exact[0] is steps[0] and ensemble_of(exact[0]).real == "float32"

@@ -5,6 +5,7 @@ Reads task.json and the pickle from its folder; leaves model.onnx, report.json a
 
 import dataclasses
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,15 @@ def main() -> None:
         _convert(task, Path("model.pkl").read_bytes())
     except (Refused, Unreadable) as refusal:
         _leave("refusal.json", {"kind": type(refusal).__name__, "message": str(refusal)})
+    except RecursionError:
+        _leave("refusal.json", {"kind": "Unreadable", "message": "the pickle is nested too deeply"})
     except MemoryError:
         _leave("refusal.json", {"kind": "Refused", "message": "the conversion needs more memory than it is allowed"})
+
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
+        _leave("refusal.json", {"kind": "Refused", "message": f"this object cannot be converted: {said}"})
 
 
 def _convert(task: Task, content: bytes) -> None:

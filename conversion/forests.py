@@ -135,7 +135,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     write = Writer(scope, container)
     raw = _raw(write, operator.inputs[0].full_name, ensemble)
     if isinstance(model, CLASSIFIERS):
-        scores = container.get_options(model, {"raw_scores": False}).get("raw_scores", False)
+        scores = container.get_options(model, {}).get("raw_scores", False)
         _classes(write, model, ensemble, raw, outputs, scores)
     elif isinstance(model, DETECTORS):
         _inliers(write, ensemble, raw, outputs)

@@ -12,7 +12,10 @@ from conversion.steps import steps_of
 from serving.signature import Array
 
 KNOWN, PER_OBJECT = 400, 2000
-_ROWS = ("_fit_X", "cluster_centers_", "support_vectors_", "means_", "X_train_", "theta_", "centroids_", "X_fit_")
+_ROWS = (
+    "_fit_X", "cluster_centers_", "support_vectors_", "means_", "X_train_", "theta_", "centroids_", "X_fit_",
+    "subcluster_centers_",
+)  # fmt: skip
 
 
 def scale(first: Any, width: int) -> tuple[Array, Array]:
@@ -29,7 +32,7 @@ def scale(first: Any, width: int) -> tuple[Array, Array]:
     if seen is not None:
         centre = seen.mean(axis=0) if centre is None else centre
         spread = seen.std(axis=0) if spread is None else spread
-    splits = _splits_of(first)
+    splits = [split for split in _splits_of(first) if split[0] < width]
     if splits and centre is None:
         centre, spread = _spread_of_splits(splits, width)
     return (np.zeros(width) if centre is None else centre), (np.ones(width) if spread is None else spread)
@@ -97,10 +100,12 @@ def thresholds(estimator: Any, width: int, typical: Array, rng: np.random.Genera
         splits = _splits_of(step)
         if not splits:
             continue
-        chosen = [splits[i] for i in rng.permutation(len(splits))[: PER_OBJECT // 3]]
         base = _before(typical, steps[:position])
         if base is None:
             continue
+        # A chain's trees split on what the chain itself has added, too.
+        splits = [split for split in splits if split[0] < base.shape[1]]
+        chosen = [splits[i] for i in rng.permutation(len(splits))[: PER_OBJECT // 3]]
         rows = base[rng.integers(0, len(base), 3 * len(chosen))].copy()
         for i, (feature, threshold) in enumerate(chosen):
             exact = np.float32(threshold)
@@ -130,6 +135,8 @@ def _splits_of(step: Any) -> list[tuple[int, float]]:
         if edges is not None:
             columns = edges if name == "bin_edges_" else np.asarray(edges).T
             splits += [(i, float(value)) for i, column in enumerate(columns) for value in column]
+    splits += [(0, float(value)) for value in getattr(step, "X_thresholds_", ())]
+    splits += [(i, float(value)) for i, spline in enumerate(getattr(step, "bsplines_", ())) for value in spline.t]
     if type(step).__name__ == "Binarizer":
         splits += [(i, float(step.threshold)) for i in range(step.n_features_in_)]
     return [(feature, value) for feature, value in splits if np.isfinite(value)]

@@ -21,35 +21,41 @@ BATCHES = (1, 2, 3, 1000)
 
 @dataclass(frozen=True)
 class Asked:
-    """One set of rows with scikit-learn's answers, and which rows are so near another label that either is right."""
+    """One set of rows with scikit-learn's answers, and which rows are so near another label that either is right.
+
+    `refused` are the rows of the set that scikit-learn does not answer.
+    """
 
     rows: RowSet
     answers: Answers
     ties: Array
+    refused: RowSet
 
     def resized(self, batch: int) -> "Asked":
         """The same rows, repeated or cut to a batch of this size."""
         feeds = {name: np.resize(array, (batch, *array.shape[1:])) for name, array in self.rows.feeds.items()}
         answers = {name: np.resize(array, (batch, *array.shape[1:])) for name, array in self.answers.items()}
-        return Asked(RowSet(f"batch of {batch}", feeds), answers, np.resize(self.ties, batch))
+        return Asked(RowSet(f"batch of {batch}", feeds), answers, np.resize(self.ties, batch), self.refused.only([]))
 
 
 def asked(reference: Reference, rows: RowSet, tie: float) -> Asked:
     """The rows that scikit-learn answers, of those in the set: some kinds hold rows that it refuses."""
+    refused = rows.only([])
     try:
         answers = reference(rows.feeds)
-    except ValueError:
-        rows = rows.only(np.array([_accepted(reference, rows.only([i])) for i in range(rows.size)]))
+    except Exception:  # scikit-learn raises what it likes for rows it does not take
+        accepted = np.array([_accepted(reference, rows.only([i])) for i in range(rows.size)])
+        rows, refused = rows.only(accepted), rows.only(~accepted)
         answers = reference(rows.feeds) if rows.size else {}
     margins = reference.margins(rows.feeds) if rows.size else None
     ties = np.zeros(rows.size, bool) if margins is None else margins <= tie
-    return Asked(rows, answers, ties)
+    return Asked(rows, answers, ties, refused)
 
 
 def _accepted(reference: Reference, row: RowSet) -> bool:
     try:
         reference(row.feeds)
-    except ValueError:
+    except Exception:
         return False
     return True
 

@@ -42,20 +42,28 @@ def row_sets(estimator: Any, schema: Schema, seed: int = 0) -> list[RowSet]:
         return list(_columns(schema, rng))
     made = [(kind, representable(rows)) for kind, rows in _tables(estimator, schema, rng)]
     typical = made[0][1]
+    # Far out, and yet near another label: there the scores are large and their difference is small.
+    far = representable(np.concatenate([typical[:200] * factor for factor in (1, 5, 30, 200)]))
     made.append(("boundary", _boundary(estimator, schema, typical, rng)))
+    made.append(("far boundary", _boundary(estimator, schema, far, rng)))
     made.append((DOUBLES, typical[:300] * (1 + 1e-9 * rng.standard_normal((min(300, len(typical)), 1)))))
     return [RowSet(kind, {"X": rows}) for kind, rows in made if len(rows)]
 
 
-def with_one(feeds: Feeds, value: float) -> dict[str, Array]:
-    """Copies of the first rows, each with one number replaced by `value` (NaN or infinity)."""
+def spoilt(feeds: Feeds, value: float) -> dict[str, Array]:
+    """Copies of the first rows with numbers replaced by `value` (NaN or infinity): one, then half of them, then all."""
     numeric = [name for name, array in feeds.items() if array.dtype.kind == "f"]
     count = min(64, len(next(iter(feeds.values()))))
-    spoilt = {name: array[:count].copy() for name, array in feeds.items()}
+    changed = {name: np.resize(array, (count + 10, *array.shape[1:])).copy() for name, array in feeds.items()}
     for i in range(count):
-        array = spoilt[numeric[i % len(numeric)]]
+        array = changed[numeric[i % len(numeric)]]
         array[i, (i // len(numeric)) % array.shape[1]] = value
-    return spoilt
+    rng = np.random.default_rng(0)
+    for name in numeric:
+        part = changed[name][count:]
+        part[rng.random(part.shape) < 0.5] = value
+        part[-1] = value
+    return changed
 
 
 def representable(rows: Array) -> Array:
@@ -134,7 +142,8 @@ def _odd(column: Column, rng: np.random.Generator) -> Array:
     if column.text:
         near = [change for c in column.categories[:3] for change in (f"{c} ", str(c).upper())]
         glued = [f"{before}{w}{after}" for w in column.words[:20] for before, after in (("é", ""), ("", "ß"), ("x ", " é"))]
-        return np.array([*_ODD_TEXTS, *near, *glued], object).reshape(-1, 1)
+        long = [" ".join(rng.choice([*_WORDS, *column.words], size)) for size in (50, 400, 2000)]
+        return np.array([*_ODD_TEXTS, *near, *glued, *long], object).reshape(-1, 1)
     between = [float(c) + step for c in column.categories[:20] for step in (-0.5, 0.25, 0.7)]
     sizes = np.concatenate([rng.standard_normal(20) * 10.0**power for power in range(-6, 4)])
     return representable(np.array([0.0, -0.0, 1e-45, *between, *sizes]).reshape(-1, 1))

@@ -36,10 +36,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """The inputs in the order of the fitted columns."""
+    """The inputs in the order of the fitted columns; `names` are all columns of the fitted data frame, used or not."""
 
     columns: tuple[Column, ...]
     names: tuple[str, ...] = ()
+
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """Every column's name, with those that no step reads, in the order in which the object was fitted."""
+        return tuple(column.name for column in self.columns) if self.table or not self.names else self.names
 
     @property
     def table(self) -> bool:
@@ -53,7 +58,8 @@ class Schema:
             return pd.DataFrame(rows, columns=list(self.names)) if self.names else rows
         if len(self.columns) == 1 and self.columns[0].name == "X":
             return feeds["X"][:, 0].tolist()
-        return pd.DataFrame({column.name: feeds[column.name][:, 0] for column in self.columns})
+        missing = np.full(len(next(iter(feeds.values()))), np.nan)
+        return pd.DataFrame({name: feeds[name][:, 0] if name in feeds else missing for name in self.fitted})
 
     def cast(self, feeds: Feeds, real: np.dtype[Any]) -> dict[str, Array]:
         """The rows as a graph takes them whose numbers are `real`."""
@@ -68,6 +74,7 @@ def schema_of(estimator: Any) -> Schema:
     if hasattr(first, "transformers_"):
         return _of_columns(first)
     width = getattr(estimator, "n_features_in_", None) or getattr(first, "n_features_in_", None)
+    width = 1 if width is None and hasattr(first, "X_thresholds_") else width
     if width is None:
         raise Refused(
             f"{type(estimator).__name__} does not say how many features it takes (n_features_in_ is missing); is it fitted?"
@@ -93,15 +100,17 @@ def _column(name: str, categories: list[Any]) -> Column:
 
 
 def _of_columns(first: Any) -> Schema:
-    """One input per column when the ColumnTransformer knows names and some column holds text; else one table."""
+    """One input for each column that is read when some column holds text; else one table."""
     names = _names(first)
     width = int(first.n_features_in_)
     columns = {i: Column(names[i] if names else f"x{i}", 1, text=False) for i in range(width)}
+    used: set[int] = set()
     for _, transformer, selected in first.transformers_:
+        positions = _positions(selected, names, width)
+        used |= set() if isinstance(transformer, str) and transformer == "drop" else set(positions)
         if isinstance(transformer, str):
             continue
         inner = unwrap(steps_of(transformer)[0])
-        positions = _positions(selected, names, width)
         if hasattr(inner, "vocabulary_"):
             columns |= {i: Column(columns[i].name, 1, text=True, words=_words(inner)) for i in positions}
         elif hasattr(inner, "categories_"):
@@ -112,7 +121,7 @@ def _of_columns(first: Any) -> Schema:
                 columns[i] = replace(columns[i], centre=float(centre), spread=float(spread))
     if not any(column.text for column in columns.values()):
         return Schema((Column("X", width, text=False),), names)
-    return Schema(tuple(columns[i] for i in range(width)))
+    return Schema(tuple(columns[i] for i in sorted(used)), names)
 
 
 def _positions(selected: Any, names: tuple[str, ...], width: int) -> list[int]:

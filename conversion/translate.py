@@ -59,7 +59,8 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
 
 def _initial_types(schema: Schema, candidate: Candidate) -> list[tuple[str, Any]]:
     real = FloatTensorType if candidate.real.itemsize == 4 else DoubleTensorType
-    return [(c.name, (StringTensorType if c.text else real)([None, c.width])) for c in schema.columns]
+    kinds = {c.name: (StringTensorType if c.text else real)([None, c.width]) for c in schema.columns}
+    return [(name, kinds.get(name) or real([None, 1])) for name in schema.fitted]
 
 
 def _options(estimator: Any, methods: Sequence[str]) -> dict[Any, Any]:
@@ -115,13 +116,16 @@ def _keep(model: onnx.ModelProto, present: list[str], wanted: Sequence[str]) -> 
 
 def _name_inputs(model: onnx.ModelProto, schema: Schema) -> None:
     """Gives each input its column's own name: skl2onnx replaces every character that is no letter, digit or underscore."""
-    names = [column.name for column in schema.columns]
-    taken = set(names) & {output.name for output in model.graph.output}
+    taken = set(schema.fitted) & {output.name for output in model.graph.output}
     if taken:
         raise ValueError(f"the column {taken.pop()!r} has the name of an output; call the column otherwise, or use --methods")
-    given = {entry.name: name for entry, name in zip(model.graph.input, names, strict=True)}
+    given = {entry.name: name for entry, name in zip(model.graph.input, schema.fitted, strict=True)}
     inner = {name for node in model.graph.node for name in node.output} | {entry.name for entry in model.graph.initializer}
-    _rename(model, given | {name: f"{name}.inner" for name in inner & set(names)})
+    _rename(model, given | {name: f"{name}.inner" for name in inner & set(schema.fitted)})
+    read = {column.name for column in schema.columns}
+    inputs = [copy.deepcopy(entry) for entry in model.graph.input if entry.name in read]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
 
 
 def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:

@@ -46,13 +46,17 @@ def widens(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input or output. `shape` begins with -1, the number of rows."""
+    """One input or output. `shape` begins with -1, the number of rows.
+
+    With `categories` the model answers these values only, as scikit-learn refuses every other.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     allow_nan: bool = False
     allow_infinity: bool = False
+    categories: tuple[Any, ...] | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -69,7 +73,16 @@ class Tensor:
             raise InvalidInput(f"input {self.name!r}: shape {list(array.shape)} does not fit {list(self.shape)}")
         if array.dtype.kind == "f" and not (self.allow_nan and self.allow_infinity):
             self._refuse_not_finite(array)
+        if self.categories is not None:
+            self._refuse_unknown(array)
         return array.astype(self.dtype, copy=False)
+
+    def _refuse_unknown(self, array: Array) -> None:
+        known = set(self.categories or ())
+        for row, value in enumerate(array.reshape(-1).tolist()):
+            if value not in known:
+                count = len(known)
+                raise InvalidInput(f"input {self.name!r}: the value at row {row} is none of the {count} the model knows")
 
     def _refuse_not_finite(self, array: Array) -> None:
         finite = np.isfinite(array)
@@ -135,10 +148,13 @@ def _describe(tensor: Tensor) -> dict[str, Any]:
         described["allow_nan"] = True
     if tensor.allow_infinity:
         described["allow_infinity"] = True
+    if tensor.categories is not None:
+        described["categories"] = list(tensor.categories)
     return described
 
 
 def _tensor(entry: Mapping[str, Any]) -> Tensor:
     if entry["datatype"] not in DTYPES:
         raise KeyError(entry["datatype"])
-    return Tensor(**{**entry, "shape": tuple(entry["shape"])})
+    categories = tuple(entry["categories"]) if "categories" in entry else None
+    return Tensor(**{**entry, "shape": tuple(entry["shape"]), "categories": categories})

@@ -19,8 +19,10 @@ from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import IsolationForest
+from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -177,7 +179,7 @@ def test_mixed_columns_are_one_input_each(convert: Convert, tmp_path: Path, rows
     fitted = make_pipeline(columns, LogisticRegression()).fit(frame, rows[:, 2] > 0)
     assert convert(fitted).returncode == 0
     found = Model.load(tmp_path / "model.onnx").signature.inputs
-    assert [(t.name, t.datatype, t.shape) for t in found] == [("chord", "FP32", (-1, 1)), ("family", "BYTES", (-1, 1))]
+    assert [(t.name, t.datatype, t.shape) for t in found] == [("chord", "FP64", (-1, 1)), ("family", "BYTES", (-1, 1))]
 
 
 @pytest.mark.parametrize("name", ["leading edge [mm]", "höhe", "variable", "family=naca", "1"])
@@ -194,6 +196,48 @@ def test_a_column_named_like_an_output_is_refused_by_its_name(convert: Convert, 
     done = convert(make_pipeline(columns, Ridge()).fit(frame, rows[:, 2]))
     assert done.returncode == 1
     assert "the column 'predict' has the name of an output" in done.stderr
+
+
+def frame_of(rows: Array) -> pd.DataFrame:
+    family = np.where(rows[:, 1] > 20, "naca", "clark")
+    return pd.DataFrame({"remark": ["as built"] * len(rows), "chord": rows[:, 0], "family": family, "span": rows[:, 2]})
+
+
+def test_a_category_that_scikit_learn_refuses_is_refused_by_the_signature(
+    convert: Convert, tmp_path: Path, rows: Array
+) -> None:
+    strict = ColumnTransformer([("n", StandardScaler(), ["chord"]), ("c", OneHotEncoder(), ["family"])])
+    lenient = ColumnTransformer([("n", StandardScaler(), ["chord"]), ("c", OneHotEncoder(handle_unknown="ignore"), ["family"])])
+    for columns, known in ((strict, ("clark", "naca")), (lenient, None)):
+        assert convert(make_pipeline(columns, Ridge()).fit(frame_of(rows), rows[:, 2])).returncode == 0
+        assert Model.load(tmp_path / "model.onnx").signature.inputs[1].categories == known
+
+
+def test_a_column_that_no_step_reads_is_no_input(convert: Convert, tmp_path: Path, rows: Array) -> None:
+    columns = ColumnTransformer([("n", StandardScaler(), [3]), ("c", OneHotEncoder(), [2])])
+    fitted = make_pipeline(columns, Ridge()).fit(frame_of(rows), rows[:, 0])
+    assert convert(fitted).returncode == 0
+    frame = frame_of(rows)
+    feeds = {"family": frame[["family"]].to_numpy(object), "span": frame[["span"]].to_numpy()}
+    assert np.allclose(answers(tmp_path / "model.onnx", feeds)["predict"], fitted.predict(frame))
+
+
+def test_what_scikit_learn_refuses_and_nobody_else_would_is_not_converted(convert: Convert, rows: Array) -> None:
+    codes = np.abs(rows[:, :2].round()) % 3
+    done = convert(OneHotEncoder(sparse_output=False).fit(codes))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_an_object_that_fails_in_a_way_nobody_foresaw_is_a_refusal(convert: Convert) -> None:
+    done = convert(DictVectorizer().fit([{"a": 1.0}]))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_float32_is_not_taken_where_double_holds(convert: Convert, report: Report, rows: Array) -> None:
+    assert convert(GaussianNB().fit(rows, rows[:, 0] > 0)).returncode == 0
+    assert report()["parity"]["candidate"] == "float64"
 
 
 def test_a_numeric_data_frame_is_one_table(convert: Convert, tmp_path: Path, rows: Array) -> None:

@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from conversion.rows import row_sets, with_one
+from conversion.rows import row_sets, spoilt
 from conversion.schema import schema_of
 
 Array = np.ndarray[Any, Any]
@@ -55,8 +55,11 @@ def test_the_same_object_gives_the_same_rows(rows: Array) -> None:
         assert (array == kinds(fitted)[kind]).all()
 
 
-def test_one_number_of_every_row_is_spoilt_in_turn(rows: Array) -> None:
-    spoilt = with_one({"X": rows}, np.nan)["X"]
-    assert (np.isnan(spoilt).sum(axis=1) == 1).all()
-    assert np.isnan(spoilt).any(axis=0).all()
+def test_one_number_of_every_row_is_spoilt_in_turn_and_then_more(rows: Array) -> None:
+    changed = spoilt({"X": rows}, np.nan)["X"]
+    missing = np.isnan(changed).sum(axis=1)
+    assert (missing[:64] == 1).all()
+    assert np.isnan(changed[:64]).any(axis=0).all()
+    assert missing.max() == rows.shape[1]
+    assert len(set(missing.tolist())) > 2
     assert not np.isnan(rows).any()

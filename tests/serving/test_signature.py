@@ -75,6 +75,16 @@ def test_nan_and_infinity_pass_only_where_each_is_a_value() -> None:
     signature(allow_nan=True, allow_infinity=True).accept({"X": np.array([[np.nan, np.inf]])})
 
 
+def test_a_category_that_the_model_does_not_know_is_refused_and_not_repeated() -> None:
+    family = Signature((Tensor("family", "BYTES", (-1, 1), categories=("clark", "naca")),), ())
+    rows = np.array([["naca"], ["secret"]], object)
+    with pytest.raises(InvalidInput, match=r"input 'family': the value at row 1 is none of the 2 the model knows") as refused:
+        family.accept({"family": rows})
+    assert "secret" not in str(refused.value)
+    assert family.accept({"family": rows[:1]})["family"].shape == (1, 1)
+    assert Signature.from_json(family.to_json()) == family
+
+
 def test_inputs_must_have_as_many_rows_as_each_other() -> None:
     two = Signature((Tensor("a", "FP32", (-1, 1)), Tensor("b", "FP32", (-1, 1))), ())
     with pytest.raises(InvalidInput, match="differ in their number of rows"):
