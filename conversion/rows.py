@@ -4,6 +4,7 @@ Every set is named for its kind; the evidence counts rows by these names. Number
 exactly, so that a graph of either precision and scikit-learn see the same; `doubles` are for graphs that take double.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -90,11 +91,15 @@ def _tables(estimator: Any, schema: Schema, rng: np.random.Generator) -> Iterato
 
 def _boundary(estimator: Any, schema: Schema, typical: Array, rng: np.random.Generator) -> Array:
     """Neighbouring float32 rows between which scikit-learn's label changes, found by halving; none without labels."""
-    if not hasattr(estimator, "predict"):
-        return typical[:0]
+
+    def label(rows: Array) -> Array:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(estimator.predict(schema.native({"X": rows})))
+
     try:
-        labels = np.asarray(estimator.predict(schema.native({"X": typical})))
-    except ValueError:
+        labels = label(typical) if hasattr(estimator, "predict") else np.zeros(0)
+    except Exception:  # scikit-learn refuses a typical row; the search says so
         return typical[:0]
     if labels.ndim != 1 or labels.dtype.kind == "f":
         return typical[:0]
@@ -103,7 +108,7 @@ def _boundary(estimator: Any, schema: Schema, typical: Array, rng: np.random.Gen
     low, high, wanted = typical[first[differ]], typical[second[differ]], labels[first[differ]]
     for _ in range(60 if len(differ) else 0):
         middle = representable((low + high) / 2)
-        same = np.asarray(estimator.predict(schema.native({"X": middle}))) == wanted
+        same = label(middle) == wanted
         low, high = np.where(same[:, None], middle, low), np.where(same[:, None], high, middle)
     return np.concatenate([low, high])
 

@@ -3,6 +3,35 @@
 A module in REPAIRS has NAME, COVERED (classes), register() and applies(step).
 """
 
-from conversion.repairs import mlp_shape
+from conversion.repairs import (
+    affine,
+    bins,
+    centres,
+    centroids,
+    chains,
+    covariance,
+    dummy,
+    indicator,
+    isotonic,
+    kernels,
+    mlp_shape,
+    neighbours,
+    one_hot,
+    propagation,
+    random_features,
+    searched,
+    sgd_labels,
+    splines,
+    svm,
+    targets,
+    thresholds,
+    ufuncs,
+    voting,
+    whole_labels,
+)
 
-REPAIRS = (mlp_shape,)
+REPAIRS = (
+    mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation,
+    random_features, splines,
+    bins, centres, neighbours, one_hot, searched, sgd_labels, svm, targets, thresholds, ufuncs, voting, whole_labels,
+)  # fmt: skip

@@ -4,10 +4,10 @@ from typing import Any
 
 from conversion.child import question_of
 from conversion.methods import methods_of
+from conversion.question import Question
 from conversion.reference import Reference
 from conversion.rows import row_sets
 from conversion.schema import schema_of
-from conversion.question import Question
 from serving.verification import Tolerance
 
 
