@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from conversion.candidates import Candidate
+from conversion.decision import margins
 from conversion.reference import Answers, Reference
 from conversion.rows import DOUBLES, RowSet
 from conversion.schema import Feeds, Schema
@@ -47,9 +48,16 @@ def asked(reference: Reference, rows: RowSet, tie: float) -> Asked:
         accepted = np.array([_accepted(reference, rows.only([i])) for i in range(rows.size)])
         rows, refused = rows.only(accepted), rows.only(~accepted)
         answers = reference(rows.feeds) if rows.size else {}
-    margins = reference.margins(rows.feeds) if rows.size else None
-    ties = np.zeros(rows.size, bool) if margins is None else margins <= tie
-    return Asked(rows, answers, ties, refused)
+    return Asked(rows, answers, _ties(reference, rows, tie), refused)
+
+
+def _ties(reference: Reference, rows: RowSet, tie: float) -> Array:
+    """Where scikit-learn's own margin leaves the label open. None are where the margin is not known."""
+    try:
+        found = margins(reference.estimator, reference.schema.native(rows.feeds)) if rows.size else None
+    except Exception:  # what is inside may want its rows in another form; then no label is excused
+        found = None
+    return np.zeros(rows.size, bool) if found is None else found <= tie
 
 
 def _accepted(reference: Reference, row: RowSet) -> bool:
@@ -97,7 +105,7 @@ def examine(graph: Graph, sets: list[Asked], tolerance: Mapping[str, Tolerance])
     """
     batches = [sets[0].resized(batch) for batch in BATCHES]
     if graph.candidate.real.itemsize == 4:
-        sets = [one for one in sets if one.rows.kind != DOUBLES]
+        sets = [one for one in sets if one.rows.kind not in DOUBLES]
     return [finding for one in (*sets, *batches) for finding in compared(graph, one, tolerance)]
 
 
@@ -110,8 +118,8 @@ def compared(graph: Graph, one: Asked, tolerance: Mapping[str, Tolerance]) -> li
 def _finding(one: Asked, name: str, answered: Array, tolerance: Tolerance) -> Finding:
     wanted = one.answers[name]
     ties = 0
-    if wanted.dtype.kind != "f" and wanted.shape == answered.shape == one.ties.shape:
-        tied = one.ties & (wanted != answered)
+    if wanted.dtype.kind != "f" and wanted.shape == answered.shape:
+        tied = one.ties.reshape(-1, *[1] * (wanted.ndim - 1)) & (wanted != answered)
         ties = int(tied.sum())
         answered = np.where(tied, wanted.astype(answered.dtype), answered)
     return Finding(one.rows.kind, name, compare(wanted, answered, tolerance), ties)

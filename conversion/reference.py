@@ -1,4 +1,4 @@
-"""What does scikit-learn itself answer, and how near was it to answering otherwise?"""
+"""What does scikit-learn itself answer?"""
 
 import warnings
 from collections.abc import Sequence
@@ -28,20 +28,6 @@ class Reference:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return {name: _dense(getattr(self.estimator, name)(rows), name) for name in self.methods}
-
-    def margins(self, feeds: Feeds) -> Array | None:
-        """How far each row is from another label: between the two best scores, or from the threshold. None if unknown."""
-        rows = self.schema.native(feeds)
-        for name, sign in (("predict_proba", 1.0), ("decision_function", 1.0), ("transform", -1.0)):
-            if "predict" in self.methods and hasattr(self.estimator, name):
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    scores = sign * _dense(getattr(self.estimator, name)(rows), name)
-                if scores.ndim == 1 or scores.shape[1] == 1:
-                    return np.abs(scores.reshape(-1))
-                best = np.sort(scores, axis=1)
-                return np.asarray(best[:, -1] - best[:, -2])
-        return None
 
 
 def _dense(answer: Any, method: str) -> Array:

@@ -13,11 +13,10 @@ import numpy as np
 
 from conversion import learned
 from conversion.schema import Column, Feeds, Schema
-from conversion.steps import steps_of
 from serving.signature import Array
 
 TYPICAL, PAIRS = 1000, 60
-DOUBLES = "doubles"
+DOUBLES = ("doubles", "thresholds in double")
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,23 @@ def row_sets(estimator: Any, schema: Schema, seed: int = 0) -> list[RowSet]:
     far = representable(np.concatenate([typical[:200] * factor for factor in (1, 5, 30, 200)]))
     made.append(("boundary", _boundary(estimator, schema, typical, rng)))
     made.append(("far boundary", _boundary(estimator, schema, far, rng)))
-    made.append((DOUBLES, typical[:300] * (1 + 1e-9 * rng.standard_normal((min(300, len(typical)), 1)))))
+    doubles = typical[:300] * (1 + 1e-9 * rng.standard_normal((min(300, len(typical)), 1)))
+    made += zip(DOUBLES, (doubles, learned.thresholds(estimator, typical, rng, np.float64)), strict=True)
     return [RowSet(kind, {"X": rows}) for kind, rows in made if len(rows)]
+
+
+def enlarged(feeds: Feeds, factor: float) -> dict[str, Array]:
+    """Some rows with every number, and then some with the numbers of one input or feature, so many times as large."""
+    count = min(40, len(next(iter(feeds.values()))))
+    rows = {name: np.resize(array, (2 * count, *array.shape[1:])).copy() for name, array in feeds.items()}
+    numeric = [name for name, array in rows.items() if array.dtype.kind == "f"]
+    for number, name in enumerate(numeric):
+        rows[name][:count] *= factor
+        for i in range(count, 2 * count):
+            if i % len(numeric) == number:
+                rows[name][i, (i // len(numeric)) % rows[name].shape[1]] *= factor
+        rows[name] = representable(rows[name])
+    return rows
 
 
 def spoilt(feeds: Feeds, value: float) -> dict[str, Array]:
@@ -75,18 +89,28 @@ def representable(rows: Array) -> Array:
 
 def _tables(estimator: Any, schema: Schema, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
     width = schema.columns[0].width
-    centre, spread = learned.scale(steps_of(estimator)[0], width)
+    centre, spread = learned.scale(estimator, width)
     typical = centre + spread * rng.standard_normal((TYPICAL, width))
-    known = learned.rows(estimator, width, rng)
-    yield "typical", np.concatenate([known[: TYPICAL // 2], typical])[:TYPICAL] if len(known) else typical
+    known = learned.rows(estimator, typical, rng)
+    yield "typical", np.concatenate([known[rng.permutation(len(known))[: TYPICAL // 2]], typical])[:TYPICAL]
     yield "learned", known
-    yield "thresholds", learned.thresholds(estimator, width, typical, rng)
+    yield "halfway", _halfway(known, rng)
+    yield "thresholds", learned.thresholds(estimator, typical, rng)
     yield "zeros", np.stack([np.full(width, value) for value in (0.0, -0.0, 1e-45, -1e-45, 1e-38)])
     yield "whole numbers", np.round(typical)[:200]
     yield "small grid", rng.integers(-2, 6, (200, width)).astype(np.float64)
     yield "far apart", centre + spread * rng.standard_normal((200, width)) * 10.0 ** rng.integers(-6, 3, (200, width))
     for factor in (10, 100, 1000):
-        yield f"typical x {factor}", typical[:100] * factor
+        yield f"typical x {factor}", enlarged({"X": typical}, factor)["X"]
+
+
+def _halfway(known: Array, rng: np.random.Generator) -> Array:
+    """In the middle between two rows that the object knows: equally near to both."""
+    if len(known) < 2:
+        return known[:0]
+    first, second = known[rng.integers(0, len(known), (2, 100))]
+    nearest = [np.argsort(((known - row) ** 2).sum(axis=1))[1] for row in first]
+    return np.concatenate([(first + second) / 2, (first + known[nearest]) / 2])
 
 
 def _boundary(estimator: Any, schema: Schema, typical: Array, rng: np.random.Generator) -> Array:
