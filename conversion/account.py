@@ -40,6 +40,7 @@ def parity(accepted: Accepted, question: Question) -> dict[str, Any]:
         **accepted.evidence,
         "candidate": accepted.candidate.name,
         "rows": {finding.kind: finding.gap.rows for finding in accepted.findings},
+        "notes": list(accepted.notes),
         "ties": sum(finding.ties for finding in accepted.findings),
         "max_abs": {name: write.rounded_up(_worst(accepted.findings, name, _within)) for name in question.methods},
         "tolerance": {name: asdict(t) for name, t in question.tolerance.items()},

@@ -11,6 +11,7 @@ import numpy as np
 
 from conversion.candidates import Candidate
 from conversion.decision import margins
+from conversion.progress import SILENT, Progress
 from conversion.reference import Answers, Reference
 from conversion.rows import DOUBLES, RowSet
 from conversion.schema import Feeds, Schema
@@ -98,15 +99,21 @@ class Graph:
         return dict(zip(names, self.session.run(names, self.schema.cast(feeds, self.candidate.real)), strict=True))
 
 
-def examine(graph: Graph, sets: list[Asked], tolerance: Mapping[str, Tolerance]) -> list[Finding]:
-    """Every output on every set, and the first set again in batches of 1, 2, 3 and 1000 rows.
+def examine(graph: Graph, sets: list[Asked], tolerance: Mapping[str, Tolerance], progress: Progress = SILENT) -> list[Finding]:
+    """Every output on every set, and the first set again in batches of 1, 2, 3 and 1000 rows, until one does not hold.
 
     Raises whatever onnxruntime raises when it cannot answer a row that scikit-learn answers.
     """
     batches = [sets[0].resized(batch) for batch in BATCHES]
     if graph.candidate.real.itemsize == 4:
         sets = [one for one in sets if one.rows.kind not in DOUBLES]
-    return [finding for one in (*sets, *batches) for finding in compared(graph, one, tolerance)]
+    found = []
+    for number, one in enumerate((*sets, *batches), 1):
+        progress.say(f"{graph.candidate.name}: comparing rows, {one.rows.kind} ({number} of {len(sets) + len(batches)})")
+        found += compared(graph, one, tolerance)
+        if not all(finding.gap.passed for finding in found):
+            break
+    return found
 
 
 def compared(graph: Graph, one: Asked, tolerance: Mapping[str, Tolerance]) -> list[Finding]:

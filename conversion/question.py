@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conversion.parity import Asked
+from conversion.progress import SILENT, Progress
 from conversion.reference import Reference
 from conversion.schema import Schema
 from serving.verification import Tolerance
@@ -14,7 +15,7 @@ from serving.verification import Tolerance
 class Question:
     """The fitted object with its inputs and methods, the rows that it has answered, and how far an answer may be from it.
 
-    Labels may differ where scikit-learn's own margin is at most `tie`.
+    Labels may differ where scikit-learn's own margin is at most `tie`. `precision` pins the candidates.
     """
 
     estimator: Any
@@ -24,3 +25,5 @@ class Question:
     sets: list[Asked]
     tolerance: Mapping[str, Tolerance]
     tie: float
+    precision: str = ""
+    progress: Progress = SILENT

@@ -14,6 +14,7 @@ def summary(report: dict[str, Any], output: str) -> str:
         f"candidate  {parity['candidate']}{_list(', repaired: ', source['repairs'])}",
     ]
     lines += [f"           not {one['name']}: {one['verdict']}" for one in report["candidates"] if one["verdict"] != "accepted"]
+    lines += [f"           {note[:200]}" for note in parity["notes"][:3]]
     lines.append(f"evidence   {_evidence(parity)}")
     for name in parity["max_abs"]:
         worst = _worst(report["findings"], name)
@@ -47,13 +48,22 @@ def _evidence(parity: dict[str, Any]) -> str:
 
 
 def _worst(findings: list[dict[str, Any]], output: str) -> dict[str, Any]:
-    return max((f for f in findings if f["output"] == output), key=lambda finding: finding["max_abs"])
+    """Among rows of ordinary size; of larger ones the gaps are larger, in proportion."""
+    own = [f for f in findings if f["output"] == output]
+    return max([f for f in own if " x " not in f["kind"]] or own, key=lambda finding: finding["max_abs"])
 
 
 def _tensors(tensors: list[dict[str, Any]]) -> str:
-    shown = [f"{t['name']} {t['datatype']} {['n', *t['shape'][1:]]}".replace("'", "") for t in tensors]
+    shown = [f"{t['name']} {t['datatype']} {['n', *t['shape'][1:]]}".replace("'", "") + _taken(t) for t in tensors]
     more = len(shown) - 4
     return ", ".join(shown[:4]) + (f" and {more} more" if more > 0 else "")
+
+
+def _taken(tensor: dict[str, Any]) -> str:
+    """What an input takes beside finite numbers, and up to which size."""
+    said = [word for flag, word in (("allow_nan", "NaN"), ("allow_infinity", "infinity")) if tensor.get(flag)]
+    size = [f"up to {max(tensor['range']['high']):.0e}"] if "range" in tensor else []
+    return f" ({', '.join([*size, *said])})" if size or said else ""
 
 
 def _list(before: str, names: list[str]) -> str:

@@ -5,7 +5,7 @@ exactly, so that a graph of either precision and scikit-learn see the same; `dou
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,9 +65,9 @@ def enlarged(feeds: Feeds, factor: float) -> dict[str, Array]:
     return rows
 
 
-def spoilt(feeds: Feeds, value: float) -> dict[str, Array]:
-    """Copies of the first rows with numbers replaced by `value` (NaN or infinity): one, then half of them, then all."""
-    numeric = [name for name, array in feeds.items() if array.dtype.kind == "f"]
+def spoilt(feeds: Feeds, value: float, names: Sequence[str]) -> dict[str, Array]:
+    """Copies of the first rows with numbers of these inputs replaced by `value`: one, then half of them, then all."""
+    numeric = list(names)
     count = min(64, len(next(iter(feeds.values()))))
     changed = {name: np.resize(array, (count + 10, *array.shape[1:])).copy() for name, array in feeds.items()}
     for i in range(count):

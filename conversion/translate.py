@@ -44,7 +44,7 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
         estimator, repairs = _renumbered(estimator), [*repairs, column_names.NAME]
     with forests.registered(candidate.exact_trees):
         graph = convert_sklearn(
-            estimator,
+            candidate.written_as(estimator),
             initial_types=_initial_types(schema, candidate),
             target_opset=OPSETS,
             options=_options(estimator, methods),
