@@ -54,12 +54,12 @@ def _worst(findings: list[dict[str, Any]], output: str) -> dict[str, Any]:
 
 
 def _tensors(tensors: list[dict[str, Any]]) -> str:
-    shown = [f"{t['name']} {t['datatype']} {['n', *t['shape'][1:]]}".replace("'", "") + _taken(t) for t in tensors]
+    shown = [f"{t['name']} {t['datatype']} {['n', *t['shape'][1:]]}".replace("'", "") + taken(t) for t in tensors]
     more = len(shown) - 4
     return ", ".join(shown[:4]) + (f" and {more} more" if more > 0 else "")
 
 
-def _taken(tensor: dict[str, Any]) -> str:
+def taken(tensor: dict[str, Any]) -> str:
     """What an input takes beside finite numbers, and up to which size."""
     said = [word for flag, word in (("allow_nan", "NaN"), ("allow_infinity", "infinity")) if tensor.get(flag)]
     size = [f"up to {max(tensor['range']['high']):.0e}"] if "range" in tensor else []

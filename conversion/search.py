@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import onnx
 
 from conversion import bounds
@@ -34,6 +35,7 @@ class Tried:
     verdict: str
     size_bytes: int = 0
     finding: Finding | None = None
+    one_row_us: float = 0.0
 
     @property
     def name(self) -> str:
@@ -52,6 +54,7 @@ class Accepted:
     findings: tuple[Finding, ...]
     evidence: dict[str, Any]
     notes: tuple[str, ...] = ()
+    one_row_us: float = 0.0
     tried: tuple[Tried, ...] = ()
     seconds: float = 0.0
 
@@ -72,12 +75,13 @@ def search(question: Question) -> Accepted:
         held.append(result)
         if result.evidence["evidence"] != "tested" or not bounds.covers(question.estimator):
             break
-        tried.append(Tried(candidate, f"holds, but no bound: {result.evidence['not_bounded']}", result.graph.ByteSize()))
+        said = f"holds, but no bound: {result.evidence['not_bounded']}"
+        tried.append(Tried(candidate, said, result.graph.ByteSize(), None, result.one_row_us))
     if not held:
         raise Refused(_refusal(question, tried))
     chosen = held[-1] if held[-1].evidence["evidence"] != "tested" else held[0]
     tried = [one for one in tried if one.name != chosen.candidate.name]
-    tried.append(Tried(chosen.candidate, "accepted", chosen.graph.ByteSize()))
+    tried.append(Tried(chosen.candidate, "accepted", chosen.graph.ByteSize(), None, chosen.one_row_us))
     return replace(chosen, tried=tuple(tried), seconds=time.monotonic() - start)
 
 
@@ -94,16 +98,29 @@ def _try(question: Question, candidate: Candidate) -> Tried | Accepted:
         findings = tuple(examine(graph, question.sets, _demanded(question, candidate), question.progress))
     except Exception as error:  # likewise onnxruntime
         return Tried(candidate, f"onnxruntime cannot run it: {_first_line(error)}", model.ByteSize())
+    one_row_us = _one_row_us(question, graph)
     failed = [finding for finding in findings if not finding.gap.passed]
     if failed:
-        return Tried(candidate, f"{failed[0]}{_strictness(candidate)}", model.ByteSize(), failed[0])
+        return Tried(candidate, f"{failed[0]}{_strictness(candidate)}", model.ByteSize(), failed[0], one_row_us)
     evidence = evidence_of(model, question)
     agreed = contract(question, graph, limited=evidence["evidence"] != "proved")
     answered = answered_alone(question, graph, agreed.signature)
     if answered:
-        return Tried(candidate, answered, model.ByteSize())
+        return Tried(candidate, answered, model.ByteSize(), None, one_row_us)
     findings += agreed.findings
-    return Accepted(candidate, model, graph, agreed.signature, translation.repairs, findings, evidence, agreed.notes)
+    repairs, notes = translation.repairs, agreed.notes
+    return Accepted(candidate, model, graph, agreed.signature, repairs, findings, evidence, notes, one_row_us)
+
+
+def _one_row_us(question: Question, graph: Graph) -> float:
+    """Microseconds for one row alone, median of 30."""
+    row = question.schema.cast(question.sets[0].rows.only([0]).feeds, graph.candidate.real)
+    taken = []
+    for _ in range(30):
+        start = time.perf_counter()
+        graph.session.run(None, row)
+        taken.append(time.perf_counter() - start)
+    return round(float(np.median(taken)) * 1e6, 1)
 
 
 def _refusal(question: Question, tried: list[Tried]) -> str:
