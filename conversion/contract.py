@@ -3,6 +3,7 @@
 A row that scikit-learn refuses must not be answered, and a row that nobody compared must not be answered either.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,12 +11,12 @@ import numpy as np
 
 from conversion.parity import Finding, Graph, asked, compared
 from conversion.question import Question
-from conversion.rows import RowSet, enlarged, spoilt
+from conversion.rows import ENLARGED, RowSet, enlarged, enlarged_kind, spoilt
 from conversion.schema import Column, Feeds
 from serving.signature import DATATYPES, Array, Signature, Tensor
 
-# Powers of ten, times the size of the typical rows. Up to a thousand is asked of every candidate before it comes here.
-FURTHER = (4, 5, 6, 7, 8, 9)
+# Times the size of the typical rows. Up to a thousand is asked of every candidate before it comes here.
+FURTHER = (10**4, 10**5, 10**6, 10**7, 10**8, 10**9)
 REFUSED_ROWS = 50
 
 
@@ -28,10 +29,10 @@ class Contract:
     notes: tuple[str, ...]
 
 
-def contract(question: Question, graph: Graph, limited: bool = True) -> Contract:
+def contract(question: Question, graph: Graph, examined: Sequence[Finding], limited: bool = True) -> Contract:
     """`limited`: numbers are taken as far as the answers were compared and held. A proof needs no such limit."""
     missing, infinite = (_Special(question, graph, kind, value) for kind, value in _SPECIAL)
-    factor, held = _furthest(question, graph) if limited else (np.inf, [])
+    factor, held = _furthest(question, graph, examined) if limited else (np.inf, [])
     typical = question.sets[0].rows.feeds
     cast = question.schema.cast(typical, graph.candidate.real)
     answered = graph.answer(typical, question.methods)
@@ -96,21 +97,30 @@ def answered_alone(question: Question, graph: Graph, signature: Signature) -> st
     return ""
 
 
-def _furthest(question: Question, graph: Graph) -> tuple[float, list[Finding]]:
-    """How many times larger than the typical rows a row may be, and what was found on the way there."""
-    factor, held = 1e3, list[Finding]()
-    for power in FURTHER:
-        question.progress.say(f"{graph.candidate.name}: how large may numbers be, 1e{power} times the usual")
-        rows = RowSet(f"typical x 1e{power}", enlarged(question.sets[0].rows.feeds, 10.0**power))
+def _furthest(question: Question, graph: Graph, examined: Sequence[Finding]) -> tuple[float, list[Finding]]:
+    """How many times larger than the typical rows a row may be, and what was found on the way there.
+
+    Where scikit-learn itself cannot tell, as between neighbours that are all equally far away, it ends.
+    """
+    undecided = {finding.kind for finding in examined if finding.ties}
+    reached, held = 1.0, list[Finding]()
+    for factor in ENLARGED:
+        if enlarged_kind(factor) in undecided:
+            return reached, held
+        reached = float(factor)
+    for factor in FURTHER:
+        kind = enlarged_kind(factor)
+        question.progress.say(f"{graph.candidate.name}: how large may numbers be, {kind}")
+        rows = RowSet(kind, enlarged(question.sets[0].rows.feeds, factor))
         try:
             one = asked(question.ask, rows, question.tie)
             found = compared(graph, one, question.tolerance) if one.rows.size == rows.size else []
         except Exception:  # what fails there is not taken
             break
-        if not found or not all(finding.gap.passed for finding in found):
+        if not found or not all(finding.gap.passed and not finding.ties for finding in found):
             break
-        factor, held = 10.0**power, [*held, *found]
-    return factor, held
+        reached, held = float(factor), [*held, *found]
+    return reached, held
 
 
 def _size(question: Question, column: Column) -> Array:

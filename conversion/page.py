@@ -35,9 +35,7 @@ def render(report: dict[str, Any], output: str) -> str:
             [[c["name"], c["bytes"], c["one_row_us"], c["verdict"]] for c in report["candidates"]],
         ),
         "<h2>Nearest to failing</h2>",
-        _table(
-            ["rows", "output", "of", "row", "of what is allowed", "scikit-learn", "graph", "ties"], _nearest(report["findings"])
-        ),
+        _table(["rows", "output", "of", "row", "share allowed", "scikit-learn", "graph", "ties"], _nearest(report["findings"])),
         "<h2>What it takes and gives</h2>",
         _table(["name", "datatype", "shape", ""], _tensors(report["signature"])),
         "<h2>Where it comes from</h2>",

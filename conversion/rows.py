@@ -17,6 +17,7 @@ from serving.signature import Array
 
 TYPICAL, PAIRS = 1000, 60
 DOUBLES = ("doubles", "thresholds in double")
+ENLARGED = (10, 100, 1000)
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,25 @@ def row_sets(estimator: Any, schema: Schema, seed: int = 0) -> list[RowSet]:
     """Rows of every kind that this object allows, all finite; the first set is `typical`."""
     rng = np.random.default_rng(seed)
     if not schema.table:
-        return list(_columns(schema, rng))
-    made = [(kind, representable(rows)) for kind, rows in _tables(estimator, schema, rng)]
-    typical = made[0][1]
+        made = list(_columns(schema, rng))
+        return [*made, *_enlarged(made[0].feeds)] if any(not column.text for column in schema.columns) else made
+    tables = [(kind, representable(rows)) for kind, rows in _tables(estimator, schema, rng)]
+    typical = tables[0][1]
     # Far out, and yet near another label: there the scores are large and their difference is small.
     far = representable(np.concatenate([typical[:200] * factor for factor in (1, 5, 30, 200)]))
-    made.append(("boundary", _boundary(estimator, schema, typical, rng)))
-    made.append(("far boundary", _boundary(estimator, schema, far, rng)))
+    tables.append(("boundary", _boundary(estimator, schema, typical, rng)))
+    tables.append(("far boundary", _boundary(estimator, schema, far, rng)))
     doubles = typical[:300] * (1 + 1e-9 * rng.standard_normal((min(300, len(typical)), 1)))
-    made += zip(DOUBLES, (doubles, learned.thresholds(estimator, typical, rng, np.float64)), strict=True)
-    return [RowSet(kind, {"X": rows}) for kind, rows in made if len(rows)]
+    tables += zip(DOUBLES, (doubles, learned.thresholds(estimator, typical, rng, np.float64)), strict=True)
+    return [*(RowSet(kind, {"X": rows}) for kind, rows in tables if len(rows)), *_enlarged({"X": typical})]
+
+
+def _enlarged(feeds: Feeds) -> list[RowSet]:
+    return [RowSet(enlarged_kind(factor), enlarged(feeds, factor)) for factor in ENLARGED]
+
+
+def enlarged_kind(factor: float) -> str:
+    return f"typical x {factor:,}"
 
 
 def enlarged(feeds: Feeds, factor: float) -> dict[str, Array]:
@@ -100,8 +110,6 @@ def _tables(estimator: Any, schema: Schema, rng: np.random.Generator) -> Iterato
     yield "whole numbers", np.round(typical)[:200]
     yield "small grid", rng.integers(-2, 6, (200, width)).astype(np.float64)
     yield "far apart", centre + spread * rng.standard_normal((200, width)) * 10.0 ** rng.integers(-6, 3, (200, width))
-    for factor in (10, 100, 1000):
-        yield f"typical x {factor}", enlarged({"X": typical}, factor)["X"]
 
 
 def _halfway(known: Array, rng: np.random.Generator) -> Array:
