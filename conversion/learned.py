@@ -10,6 +10,7 @@ import numpy as np
 from conversion.views import NoWay, View, views
 from serving.signature import Array
 
+Splits = tuple[Array, Array]
 KNOWN, PER_OBJECT, LEAST = 400, 2000, 30
 _ROWS = (
     "_fit_X", "cluster_centers_", "support_vectors_", "means_", "X_train_", "theta_", "centroids_", "X_fit_",
@@ -63,7 +64,7 @@ def _scale_of(step: Any, width: int) -> tuple[Array, Array, Array] | None:
         centre = seen.mean(axis=0) if centre is None else centre
         spread = seen.std(axis=0) if spread is None else spread
     if centre is None and spread is None:
-        return _spread_of_splits([split for split in splits_of(step) if split[0] < width], width)
+        return _spread_of_splits(splits_of(step), width)
     centre = np.zeros(width) if centre is None else centre
     spread = np.ones(width) if spread is None else np.where(spread > 0, spread, 1.0)
     return centre, spread, np.ones(width, bool)
@@ -77,18 +78,15 @@ def _fitted_rows(step: Any, width: int) -> Array | None:
     return None
 
 
-def _spread_of_splits(splits: list[tuple[int, float]], width: int) -> tuple[Array, Array, Array] | None:
+def _spread_of_splits(splits: Splits, width: int) -> tuple[Array, Array, Array] | None:
     """What saw no scaler splits where its rows are."""
-    if not splits:
-        return None
     centre, spread, told = np.zeros(width), np.ones(width), np.zeros(width, bool)
-    features, values = np.array([f for f, _ in splits]), np.array([t for _, t in splits])
-    for feature in np.unique(features):
-        own = values[(features == feature) & np.isfinite(values)]
-        if len(own):
-            centre[feature], spread[feature] = np.median(own), max(float(own.std()), 1e-3 * abs(float(np.median(own))), 1e-6)
-            told[feature] = True
-    return centre, spread, told
+    features, values = splits
+    for feature in np.unique(features[features < width]):
+        own = values[features == feature]
+        centre[feature], spread[feature] = np.median(own), max(float(own.std()), 1e-3 * abs(float(np.median(own))), 1e-6)
+        told[feature] = True
+    return (centre, spread, told) if told.any() else None
 
 
 def _vector(step: Any, name: str, width: int) -> Array | None:
@@ -132,53 +130,52 @@ def thresholds(estimator: Any, typical: Array, rng: np.random.Generator, real: t
     In double only the estimators that see the object's own columns are asked: on the way back the last digits are lost.
     """
     made = [np.empty((0, typical.shape[1]))]
-    groups: dict[tuple[int, ...], tuple[View, list[tuple[int, float]]]] = {}
+    groups: dict[tuple[int, ...], tuple[View, list[Splits]]] = {}
     for view in views(estimator):
         if real is np.float32 or not any(hasattr(passage, "step") for passage in view.way):
-            key = tuple(id(passage) for passage in view.way)
-            groups.setdefault(key, (view, []))[1].extend(splits_of(view.estimator))
-    groups = {key: group for key, group in groups.items() if group[1]}
-    for view, splits in groups.values():
-        made += _sides(view, splits, typical, rng, real, max(LEAST, PER_OBJECT // 3 // len(groups)))
+            splits = splits_of(view.estimator)
+            if len(splits[0]):
+                key = tuple(id(passage) for passage in view.way)
+                groups.setdefault(key, (view, []))[1].append(splits)
+    for view, found in groups.values():
+        features, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        made += _sides(view, (features, values), typical, rng, real, max(LEAST, PER_OBJECT // 3 // len(groups)))
     return np.concatenate(made)
 
 
-def _sides(
-    view: View, splits: list[tuple[int, float]], typical: Array, rng: np.random.Generator, real: type, count: int
-) -> list[Array]:
-    base = typical[rng.integers(0, len(typical), 3 * min(count, len(splits)))]
+def _sides(view: View, splits: Splits, typical: Array, rng: np.random.Generator, real: type, count: int) -> list[Array]:
+    features, values = splits
+    base = typical[rng.integers(0, len(typical), 3 * min(count, len(features)))]
     try:
         wanted = view.forward(base).copy()
     except NoWay:
         return []
     # A chain's trees split on what the chain itself has added, too.
-    splits = [split for split in splits if split[0] < wanted.shape[1]]
-    chosen = [splits[i] for i in rng.permutation(len(splits))[:count]]
-    for i, (feature, threshold) in enumerate(chosen):
-        exact = real(threshold)
-        wanted[3 * i : 3 * i + 3, feature] = [np.nextafter(exact, real(-np.inf)), exact, np.nextafter(exact, real(np.inf))]
+    chosen = rng.permutation(np.flatnonzero(features < wanted.shape[1]))[:count]
+    for i, at in enumerate(chosen):
+        exact = real(values[at])
+        wanted[3 * i : 3 * i + 3, features[at]] = [np.nextafter(exact, real(-np.inf)), exact, np.nextafter(exact, real(np.inf))]
     return _carried_back(view, wanted, base)
 
 
-def splits_of(step: Any) -> list[tuple[int, float]]:
-    """(feature, value) wherever the estimator's own answer may jump; what it holds is not looked at."""
-    splits = _inner(step.tree_) if hasattr(step, "tree_") else []
+def splits_of(step: Any) -> Splits:
+    """Features and values wherever the estimator's own answer may jump; what it holds is not looked at."""
+    parts: list[tuple[Any, Any]] = []
+    if hasattr(step, "tree_"):
+        inner = step.tree_.children_left != step.tree_.children_right
+        parts.append((step.tree_.feature[inner], step.tree_.threshold[inner]))
     for stage in getattr(step, "_predictors", []):
         for one in stage:
             inner = one.nodes[one.nodes["is_leaf"] == 0]
-            splits += list(zip(inner["feature_idx"].tolist(), inner["num_threshold"].tolist(), strict=True))
-    for name in ("bin_edges_", "quantiles_"):
-        edges = getattr(step, name, None)
-        if edges is not None:
-            columns = edges if name == "bin_edges_" else np.asarray(edges).T
-            splits += [(i, float(value)) for i, column in enumerate(columns) for value in column]
-    splits += [(0, float(value)) for value in getattr(step, "X_thresholds_", ())]
-    splits += [(i, float(value)) for i, spline in enumerate(getattr(step, "bsplines_", ())) for value in spline.t]
+            parts.append((inner["feature_idx"], inner["num_threshold"]))
+    edges = [*getattr(step, "bin_edges_", ()), *np.transpose(getattr(step, "quantiles_", np.zeros((0, 0))))]
+    parts += [(np.full(len(column), i), column) for i, column in enumerate(edges)]
+    if hasattr(step, "X_thresholds_"):
+        parts.append((np.zeros(len(step.X_thresholds_)), step.X_thresholds_))
+    parts += [(np.full(len(spline.t), i), spline.t) for i, spline in enumerate(getattr(step, "bsplines_", ()))]
     if type(step).__name__ == "Binarizer":
-        splits += [(i, float(step.threshold)) for i in range(step.n_features_in_)]
-    return [(feature, value) for feature, value in splits if np.isfinite(value)]
-
-
-def _inner(tree: Any) -> list[tuple[int, float]]:
-    inner = tree.children_left != tree.children_right
-    return list(zip(tree.feature[inner].tolist(), tree.threshold[inner].tolist(), strict=True))
+        parts.append((np.arange(step.n_features_in_), np.full(step.n_features_in_, step.threshold)))
+    features = np.concatenate([np.asarray(part[0], np.int64) for part in parts] or [np.zeros(0, np.int64)])
+    values = np.concatenate([np.asarray(part[1], np.float64) for part in parts] or [np.zeros(0)])
+    finite = np.isfinite(values)
+    return features[finite], values[finite]
