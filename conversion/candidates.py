@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from conversion import forests
-from conversion.ensembles import ensemble_of
 from conversion.steps import steps_of
 
 
@@ -34,9 +33,9 @@ def candidates_for(estimator: Any) -> list[Candidate]:
     precision in which scikit-learn does it; histogram boosting compares the rows in double as they come.
     """
     steps = steps_of(estimator)
-    exact = [step for step in steps if forests.applies(step)]
+    exact = [step for step in steps if forests.holds(step)]
     plain = [FLOAT64, FLOAT32]
     if not exact:
         return plain
-    first_casts = exact[0] is steps[0] and ensemble_of(exact[0]).real == "float32"
+    first_casts = exact[0] is steps[0] and forests.compares_in_float32(exact[0])
     return [EXACT_FLOAT32, EXACT_FLOAT64, *plain] if first_casts else [EXACT_FLOAT64, EXACT_FLOAT32, *plain]
