@@ -26,6 +26,7 @@ from sklearn.ensemble import (
 )
 from sklearn.multioutput import MultiOutputRegressor
 
+from conversion import elementwise
 from conversion.categories import encoding_of
 from conversion.ensembles import (
     AVERAGING_FORESTS,
@@ -36,7 +37,7 @@ from conversion.ensembles import (
     members_apart,
     starts_alike,
 )
-from conversion.steps import unwrap
+from conversion.steps import steps_of
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ class Nodes(Protocol):
     def trees(self, ensemble: Ensemble, rows: Any) -> Any:
         """The sums of the leaves, (n, targets)."""
 
+    def steps(self, steps: Sequence[Any], rows: Any) -> Any:
+        """The rows behind elementwise steps."""
+
     def columns(self, rows: Any, positions: Any) -> Any:
         """Some columns of the rows, in double."""
 
@@ -69,8 +73,12 @@ class Nodes(Protocol):
 
 
 def answer(write: Nodes, model: Any, rows: Any) -> Answer:
-    """Raises NotCovered."""
-    model = unwrap(model)
+    """Raises NotCovered. A pipeline is told where its steps are elementwise."""
+    if not all(elementwise.is_told(step) for step in steps_of(model)[:-1]):
+        return write.outside(model, rows)
+    *before, model = steps_of(model)
+    if before:
+        rows = write.steps(before, rows)
     for kinds, formula in _FORMULAS.items():
         if isinstance(model, kinds):
             return formula(write, model, rows)

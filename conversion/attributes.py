@@ -41,14 +41,14 @@ def written(ensemble: Ensemble) -> list[AttributeProto]:
         roots.append(nodes)
         columns["feature"].append(np.zeros(1, int) if only else tree.feature[at])
         columns["split"].append(np.zeros(1) if only else tree.threshold[at])
-        columns["mode"].append(np.array([MEMBER if node in tree.members else LESS_OR_EQUAL for node in at.tolist()]))
+        columns["mode"].append(np.where(np.isin(at, list(tree.members)), MEMBER, LESS_OR_EQUAL))
         columns["nan"].append(tree.nan_left[at])
         for side, child in (("t", at if only else tree.left[at]), ("f", at if only else tree.right[at])):
             columns[side].append(number[child])
             columns[side + "l"].append(is_leaf[child])
         columns["w"].append(tree.leaf[is_leaf])
         columns["k"].append(tree.target[is_leaf])
-        members += [_codes(tree, node) for node in at.tolist() if node in tree.members]
+        members += [_codes(tree, node) for node in sorted(tree.members)]
         nodes, leaves = nodes + len(at), leaves + int(is_leaf.sum())
     joined = {name: np.concatenate(parts) for name, parts in columns.items()}
     return _named(joined, np.array(roots), members, ensemble.targets)
@@ -128,8 +128,10 @@ def _read(node: NodeProto, ensemble: Ensemble) -> tuple[dict[str, Array], dict[i
     roots, nodes = given["tree_roots"], len(given["nodes_splits"])
     if ((roots < 0) | (roots >= nodes)).any():
         raise Differs("a tree has no root")
-    sets = _sets(given)
-    return given, sets
+    flags = ("nodes_missing_value_tracks_true", "nodes_trueleafs", "nodes_falseleafs")
+    if any(not np.isin(given[name], (0, 1)).all() for name in flags):
+        raise Differs("the graph's trees say neither yes nor no")
+    return given, _sets(given)
 
 
 def _sets(given: dict[str, Array]) -> dict[int, frozenset[float]]:
@@ -155,13 +157,14 @@ def _joined(trees: tuple[Tree, ...]) -> dict[str, Array]:
         joined[side] = np.concatenate(
             [np.where(getattr(t, side) < 0, -1, getattr(t, side) + k) for t, k in zip(trees, first, strict=True)]
         )
-    return joined | {"first": first, "tree": np.repeat(np.arange(len(trees)), sizes)}
+    asks = np.zeros(int(sizes.sum()), bool)
+    asks[[int(k) + node for tree, k in zip(trees, first, strict=True) for node in tree.members]] = True
+    return joined | {"asks": asks, "first": first, "tree": np.repeat(np.arange(len(trees)), sizes)}
 
 
 def _match_splits(given: Any, sets: Any, fitted: Any, trees: tuple[Tree, ...], here: Array, there: Array) -> None:
     tree = fitted["tree"][there]
-    place = there - fitted["first"][tree]
-    asked = np.array([int(p) in trees[t].members for t, p in zip(tree.tolist(), place.tolist(), strict=True)], bool)
+    place, asked = there - fitted["first"][tree], fitted["asks"][there]
     modes = given["nodes_modes"][here]
     _same(np.where(asked, MEMBER, LESS_OR_EQUAL), modes, tree, "comparison")
     _same(fitted["feature"][there], given["nodes_featureids"][here], tree, "feature")

@@ -15,6 +15,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from serving.signature import Array
 
 _REAL = (TensorProto.FLOAT, TensorProto.DOUBLE)
+# Since then Softmax, ArgMax and Clip are what they are now.
+_OLDEST = 13
 _INPUT, _SINGLE = "input", "rounded to float32"
 
 
@@ -54,6 +56,9 @@ class Columns:
         self.constants = {one.name: numpy_helper.to_array(one) for one in graph.graph.initializer}
         if graph.functions or graph.graph.sparse_initializer or set(self.constants) & (set(self.inputs) | set(self.made)):
             raise NotAlike("the graph has functions or constants that can be replaced")
+        versions = {entry.domain: entry.version for entry in graph.opset_import}
+        if versions.get("", 0) < _OLDEST or versions.get("ai.onnx.ml", 5) != 5:
+            raise NotAlike(f"operators of the versions {versions} may compute otherwise")
         self._known: dict[str, list[Column]] = {}
 
     def constant(self, name: str) -> Array | None:
@@ -88,9 +93,20 @@ class Columns:
             raise NotAlike(f"a {node.op_type} stands between the input and the trees")
         return read(self, list(node.input), given, name)
 
+    def gathered(self, inputs: list[str], given: dict[str, Any], name: str) -> list[Column]:
+        if given != {"axis": 1}:
+            raise NotAlike("rows are selected")
+        return self.selected(inputs, {}, name)
+
     def selected(self, inputs: list[str], given: dict[str, Any], name: str) -> list[Column]:
         columns, places = self(inputs[0]), self.constant(inputs[1])
-        if places is None or places.dtype != np.int64 or places.ndim > 2 or given.get("axis", 1) != 1:
+        if (
+            given
+            or places is None
+            or places.dtype != np.int64
+            or places.ndim not in (1, 2)
+            or places.shape[:-1] not in ((), (1,))
+        ):
             raise NotAlike("columns are selected by what is no constant")
         flat = places.ravel().tolist()
         if not all(-len(columns) <= k < len(columns) for k in flat):
@@ -98,11 +114,13 @@ class Columns:
         return [columns[k] for k in flat]
 
     def joined(self, inputs: list[str], given: dict[str, Any], name: str) -> list[Column]:
-        if given.get("axis") not in (1, -1):
+        if given not in ({"axis": 1}, {"axis": -1}):
             raise NotAlike("rows are put below rows")
         return [one for each in inputs for one in self(each)]
 
     def casted(self, inputs: list[str], given: dict[str, Any], name: str) -> list[Column]:
+        if set(given) != {"to"}:
+            raise NotAlike("a Cast with other settings stands between the input and the trees")
         return [cast(column, given["to"]) for column in self(inputs[0])]
 
     def summed(self, inputs: list[str], given: dict[str, Any], name: str) -> list[Column]:
@@ -147,7 +165,7 @@ _OPERATORS: dict[tuple[str, str], Callable[..., list[Column]]] = {
     ("", "Identity"): _same,
     ("", "Cast"): Columns.casted,
     ("", "Concat"): Columns.joined,
-    ("", "Gather"): Columns.selected,
+    ("", "Gather"): Columns.gathered,
     ("ai.onnx.ml", "ArrayFeatureExtractor"): Columns.selected,
     ("ai.onnx.ml", "TreeEnsemble"): Columns.summed,
     **{("", kind): _simple(kind) for kind in ("Add", "Sub", "Mul", "Div", "Where")},

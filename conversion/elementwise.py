@@ -4,13 +4,24 @@ Each is told twice, from the same lines of scikit-learn: as expressions of colum
 The graph's are exact where skl2onnx 1.20 multiplies by a reciprocal, works in float32, or has no operator for double.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 from sklearn.compose import ColumnTransformer
-from sklearn.feature_selection import SelectorMixin
+from sklearn.feature_selection import (
+    GenericUnivariateSelect,
+    SelectFdr,
+    SelectFpr,
+    SelectFromModel,
+    SelectFwe,
+    SelectKBest,
+    SelectorMixin,
+    SelectPercentile,
+    SequentialFeatureSelector,
+    VarianceThreshold,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import (
@@ -28,6 +39,10 @@ from conversion.writer import Writer
 from serving.signature import Array
 
 Row = list[Column]
+SELECTORS: tuple[type, ...] = (
+    GenericUnivariateSelect, SelectFdr, SelectFpr, SelectFromModel, SelectFwe, SelectKBest, SelectPercentile,
+    SequentialFeatureSelector, VarianceThreshold,
+)  # fmt: skip
 
 
 def told(step: Any, rows: Row) -> Row:
@@ -36,6 +51,18 @@ def told(step: Any, rows: Row) -> Row:
         if isinstance(step, kind):
             return tell(step, rows)
     raise NotAlike(f"{type(step).__name__} stands before the trees, and is not known to give the same bits")
+
+
+def is_told(step: Any) -> bool:
+    """Can it be written and proved by itself, wherever it stands?"""
+    return type(step) in WRITTEN
+
+
+def write_in_turn(write: Writer, steps: Sequence[Any], rows: str) -> str:
+    """The rows, in double, behind these steps."""
+    for step in steps:
+        rows = WRITTEN[type(step)][0](write, step, rows)
+    return rows
 
 
 def _apart(kind: str, rows: Row, values: Array) -> Row:
@@ -88,9 +115,9 @@ def _missing(step: Any, one: Column) -> Column:
 
 def _kept(step: Any) -> tuple[Array, Array]:
     """The columns that a SimpleImputer keeps, and what it puts in for each. Raises NotAlike for what are no numbers."""
-    values = np.asarray(step.statistics_)
-    if values.dtype.kind not in "fiu" or np.dtype(step._fill_dtype).kind not in "fiu":
+    if np.dtype(step._fill_dtype).kind not in "fiu":
         raise NotAlike("a SimpleImputer fills in what are no numbers")
+    values = np.asarray(step.statistics_, np.float64)
     kept = np.arange(len(values)) if step.keep_empty_features else np.flatnonzero(~np.isnan(values))
     return kept, values[kept].astype(step._fill_dtype).astype(np.float64)
 
@@ -208,6 +235,11 @@ def _write_selected(write: Writer, places: Any, rows: str) -> str:
     return write.node("Gather", [rows, write.constant(np.asarray(places), TensorProto.INT64)], axis=1)
 
 
+def _write_support(write: Writer, step: Any, rows: str) -> str:
+    """skl2onnx 1.20 answers zeros where the first column alone is selected."""
+    return _write_selected(write, step.get_support(indices=True), rows)
+
+
 WRITTEN: dict[type, tuple[Callable[[Writer, Any, str], str], Callable[[Any], int]]] = {
     StandardScaler: (_scaled, lambda step: step.n_features_in_),
     RobustScaler: (_scaled, lambda step: step.n_features_in_),
@@ -215,5 +247,6 @@ WRITTEN: dict[type, tuple[Callable[[Writer, Any, str], str], Callable[[Any], int
     MaxAbsScaler: (_write_largest, lambda step: step.n_features_in_),
     Binarizer: (_write_binary, lambda step: step.n_features_in_),
     SimpleImputer: (_write_imputed, lambda step: len(_kept(step)[0]) + len(getattr(step.indicator_, "features_", ()))),
+    **{kind: (_write_support, lambda step: int(step.get_support().sum())) for kind in SELECTORS},
 }
 """Each formula, and how many columns it answers."""

@@ -6,7 +6,7 @@ registered through skl2onnx's public extension point, for the candidates that as
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier, His
 
 from conversion.answers import TOLD, Answer, answer
 from conversion.attributes import written
-from conversion.elementwise import WRITTEN
+from conversion.elementwise import WRITTEN, write_in_turn
 from conversion.ensembles import Ensemble, NotCovered
 from conversion.repairs.classes import OPTIONS, SCORES, label_type, write_labels
 from conversion.terms import told, within
@@ -75,7 +75,7 @@ def holds(step: Any) -> bool:
 def compares_in_float32(step: Any) -> bool:
     """Is it made of trees alone, that get rows which scikit-learn has cast to float32?"""
     terms = _terms(step)
-    alone = all(one.kind != "outside" for one in terms)
+    alone = all(one.kind not in ("outside", "steps") for one in terms)
     return bool(terms) and alone and all(one.value.real == "float32" for one in terms if one.kind == "trees")
 
 
@@ -113,6 +113,9 @@ class _Graph(Writer):
         value = self.node("TreeEnsemble", [self._cast(rows, TensorProto.DOUBLE)], op_domain=DOMAIN, op_version=DECLARED)
         self.container.nodes[-1].attribute.extend(written(ensemble))
         return value
+
+    def steps(self, steps: Sequence[Any], rows: str) -> str:
+        return write_in_turn(self, steps, self._cast(rows, TensorProto.DOUBLE))
 
     def columns(self, rows: str, positions: Any) -> str:
         places = self.constant(np.asarray(positions, np.int64), TensorProto.INT64)
@@ -177,11 +180,9 @@ def _table(write: Writer, operator: Any) -> str:
 def _convert_step(scope: Any, operator: Any, container: Any) -> None:
     write, step = Writer(scope, container), operator.raw_operator
     rows = write.node("Cast", [_table(write, operator)], to=TensorProto.DOUBLE)
-    formula = next(formula for kind, (formula, _) in WRITTEN.items() if isinstance(step, kind))
-    write.node("Identity", [formula(write, step, rows)], operator.outputs[0].full_name)
+    write.node("Identity", [write_in_turn(write, [step], rows)], operator.outputs[0].full_name)
 
 
 def _shape_of_step(operator: Any) -> None:
     step = operator.raw_operator
-    columns = next(columns for kind, (_, columns) in WRITTEN.items() if isinstance(step, kind))
-    operator.outputs[0].type = DoubleTensorType([None, columns(step)])
+    operator.outputs[0].type = DoubleTensorType([None, WRITTEN[type(step)][1](step)])

@@ -60,7 +60,7 @@ def prove(graph: onnx.ModelProto, estimator: Any) -> Proof:
             rows = told_of(step, rows)
         matching = _Matching(reader, rows, write.rows)
         for output in graph.graph.output:
-            matching.output(wanted[output.name], output.name, forests.width_of(last))
+            matching.output(wanted[output.name], output.name, _is_single(last, output.name))
     except (NotAlike, attributes.Differs) as reason:
         raise NotProved(str(reason)) from reason
     terms = list(within(*wanted.values()))
@@ -86,6 +86,12 @@ def _outputs(write: Terms, model: Any, given: Any) -> dict[str, Term]:
     return named
 
 
+def _is_single(model: Any, method: str) -> bool:
+    if method == "decision_function" and hasattr(model, "classes_"):
+        return len(model.classes_) == 2
+    return method in ("predict", "decision_function") and forests.width_of(model) == 1
+
+
 class _Matching:
     """Walks the expected expression and the graph together; every pair of them once."""
 
@@ -93,11 +99,10 @@ class _Matching:
         self.reader, self.rows, self.place = reader, rows, place
         self.seen: set[tuple[int, str]] = set()
 
-    def output(self, term: Term, name: str, width: int) -> None:
+    def output(self, term: Term, name: str, single: bool) -> None:
         """Where scikit-learn answers (n,), the one column of (n, 1) may be taken."""
         node, _ = self._made(name)
-        single = width == 1 or name == "decision_function"
-        if node.op_type == "Gather" and self._last(node) and single:
+        if single and node.op_type == "Gather" and self._last(node):
             name = node.input[0]
         self.match(term, name)
 
@@ -117,7 +122,7 @@ class _Matching:
 
     def _matched(self, term: Term, name: str) -> list[tuple[Term, str]]:
         """What has to match next."""
-        if term.kind in ("rows", "columns"):
+        if term.kind in ("rows", "columns", "steps"):
             self._same(self._columns(term), self.reader(name), term.kind)
             return []
         if term.kind == "constant":
@@ -156,6 +161,11 @@ class _Matching:
         if term.kind == "columns":
             rows = self._columns(term.inputs[0])
             return [cast(rows[k], TensorProto.DOUBLE) for k in term.value]
+        if term.kind == "steps":
+            rows = [cast(one, TensorProto.DOUBLE) for one in self._columns(term.inputs[0])]
+            for step in term.value:
+                rows = told_of(step, rows)
+            return rows
         if term.kind == "Concat":
             return [one for part in term.inputs for one in self._columns(part)]
         if term.kind == "Cast":
@@ -174,8 +184,11 @@ class _Matching:
                 raise NotProved(f"column {k} reaches the trees as {_shown(other)}, expected {_shown(one)}")
 
     def _behind(self, name: str) -> str:
-        while name in self.reader.made and self.reader.made[name][0].op_type == "Identity":
-            name = self.reader.made[name][0].input[0]
+        while name in self.reader.made:
+            node, _ = self.reader.made[name]
+            if (node.op_type, node.domain, len(node.input)) != ("Identity", "", 1):
+                break
+            name = node.input[0]
         return name
 
     def _made(self, name: str) -> tuple[Any, int]:

@@ -3,7 +3,7 @@
 `Terms` listens to `answers` and keeps each operator as a `Term`, with how far two orders of adding can bring it apart.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,6 @@ from onnx import TensorProto
 
 from conversion.answers import Answer, answer
 from conversion.ensembles import Ensemble, NotCovered
-from conversion.steps import unwrap
 
 _UNIT = np.finfo(np.float64).eps / 2
 
@@ -56,6 +55,9 @@ class Terms:
         size, error = _added(ensemble)
         return Term("trees", (rows,), value=ensemble, size=size, error=error)
 
+    def steps(self, steps: Sequence[Any], rows: Term) -> Term:
+        return Term("steps", (rows,), value=tuple(steps))
+
     def columns(self, rows: Term, positions: Any) -> Term:
         return Term("columns", (rows,), value=tuple(int(one) for one in positions))
 
@@ -73,7 +75,7 @@ class Terms:
 def told(model: Any, outsiders: bool = False) -> Answer:
     """Raises NotCovered, also for a model that is not fitted."""
     write = Terms(outsiders)
-    return answer(write, unwrap(model), write.rows)
+    return answer(write, model, write.rows)
 
 
 def within(*answers: Term | None) -> Iterator[Term]:
