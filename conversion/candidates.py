@@ -11,7 +11,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from conversion import forests
-from conversion.ensembles import ensemble_of
 from conversion.errors import Refused
 from conversion.steps import steps_of
 
@@ -74,11 +73,11 @@ def candidates_for(estimator: Any, precision: str = "") -> list[Candidate]:
 
 def _in_order(estimator: Any) -> list[Candidate]:
     steps = steps_of(estimator)
-    exact = [step for step in steps if forests.applies(step)]
+    exact = [step for step in steps if forests.holds(step)]
     plain = [FLOAT64, *([MIXED] if _affine_steps(estimator) and not exact else []), FLOAT32]
     if not exact:
         return plain
-    first_casts = exact[0] is steps[0] and ensemble_of(exact[0]).real == "float32"
+    first_casts = exact[0] is steps[0] and forests.compares_in_float32(exact[0])
     return [EXACT_FLOAT32, EXACT_FLOAT64, *plain] if first_casts else [EXACT_FLOAT64, EXACT_FLOAT32, *plain]
 
 

@@ -5,6 +5,7 @@ A module in REPAIRS has NAME, COVERED (classes), register() and applies(step).
 
 from conversion.repairs import (
     affine,
+    bagging,
     bins,
     centres,
     centroids,
@@ -33,5 +34,5 @@ from conversion.repairs import (
 REPAIRS = (
     mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation,
     random_features, splines,
-    bins, centres, neighbours, one_hot, searched, sgd_labels, svm, targets, thresholds, ufuncs, voting, whole_labels,
+    bagging, bins, centres, neighbours, one_hot, searched, sgd_labels, svm, targets, thresholds, ufuncs, voting, whole_labels,
 )  # fmt: skip

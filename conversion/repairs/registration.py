@@ -29,7 +29,7 @@ def register_numbers(kind: type, columns: Callable[[Any], int], formula: Numbers
         value = formula(write, operator.raw_operator, _rows(write, operator))
         write.node("Identity", [value], operator.outputs[0].full_name)
 
-    update_registered_converter(kind, f"Unjar{kind.__name__}", shape, convert, overwrite=True, parser=_one_output)
+    update_registered_converter(kind, f"Unjar{kind.__name__}", shape, convert, overwrite=True, parser=one_output)
 
 
 def register_classifier(kind: type, formula: Scores) -> None:
@@ -70,7 +70,7 @@ def _rows(write: Writer, operator: Any) -> str:
     return write.node("Cast", [operator.inputs[0].full_name], to=TensorProto.DOUBLE)
 
 
-def _one_output(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+def one_output(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
     """skl2onnx gives everything that clusters two outputs, whatever it answers."""
     operator = scope.declare_local_operator(f"Unjar{type(model).__name__}", model)
     operator.inputs = inputs
