@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from conversion.report import bounded
+
 WIDTH, HEIGHT, EDGE = 420, 300, 48
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }
@@ -50,7 +52,7 @@ def _said(parity: dict[str, Any]) -> str:
             f" differ by at most {proof['rounding']:.0e}."
         )
     if parity["evidence"] == "bounded":
-        return f"No row in the stated range has a gap above {parity['bound']['largest']:.0e}."
+        return f"Bounded: {escape(bounded(parity['bound']))}."
     return f"Not proved: {escape(parity['not_proved'])}. Not bounded: {escape(parity['not_bounded'])}."
 
 

@@ -14,13 +14,13 @@ from conversion.repairs import (
     indicator,
     isotonic,
     kernels,
+    linear,
     mlp_shape,
     neighbours,
     one_hot,
     propagation,
     random_features,
     searched,
-    sgd_labels,
     splines,
     svm,
     targets,
@@ -31,7 +31,7 @@ from conversion.repairs import (
 )
 
 REPAIRS = (
-    mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation,
+    mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, linear, propagation,
     random_features, splines,
-    bins, centres, neighbours, one_hot, searched, sgd_labels, svm, targets, thresholds, ufuncs, voting, whole_labels,
+    bins, centres, neighbours, one_hot, searched, svm, targets, thresholds, ufuncs, voting, whole_labels,
 )  # fmt: skip
