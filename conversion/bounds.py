@@ -11,7 +11,7 @@ import onnx
 
 from conversion.choices import Labels, largest, margin_of
 from conversion.fitted import answers, covers
-from conversion.rounding import DOUBLE, NotBounded, Value, apart, ratio
+from conversion.rounding import DOUBLE, MALFORMED, NotBounded, Value, apart, ratio
 from conversion.written import written
 from serving.signature import Array
 
@@ -37,20 +37,27 @@ class Bound:
 
 def bound(graph: onnx.ModelProto, estimator: Any, low: Array, high: Array) -> Bound:
     """Of all outputs, which are named for scikit-learn's methods. Raises NotBounded where either side cannot be followed."""
+    try:
+        with np.errstate(all="ignore"):
+            return _bound(graph, estimator, low, high)
+    except MALFORMED as error:
+        raise NotBounded(f"{type(estimator).__name__} or its graph has other parts than expected: {error}") from error
+
+
+def _bound(graph: onnx.ModelProto, estimator: Any, low: Array, high: Array) -> Bound:
     gaps, margins, shares, assumed = [0.0], [], [], False
-    with np.errstate(all="ignore"):
-        fitted = {one.name: answers(estimator, one.name, Value.rows(low, high, DOUBLE)) for one in graph.graph.output}
-        for method, value in written(graph, low, high).items():
-            wanted = fitted[method]
-            if isinstance(wanted, Labels):
-                margins.append(margin_of(value, wanted))
-                assumed |= _assumes(wanted.choice.scores)
-                continue
-            if not isinstance(value, Value) or not isinstance(wanted, Value):
-                raise NotBounded(f"the graph answers {method} with a label")
-            gaps.append(largest(apart(value, wanted)))
-            shares.append(ratio(value, wanted))
-            assumed |= _assumes(wanted)
+    fitted = {one.name: answers(estimator, one.name, Value.rows(low, high, DOUBLE)) for one in graph.graph.output}
+    for method, value in written(graph, low, high).items():
+        wanted = fitted[method]
+        if isinstance(wanted, Labels):
+            margins.append(margin_of(value, wanted))
+            assumed |= _assumes(wanted.choice.scores)
+            continue
+        if not isinstance(value, Value) or not isinstance(wanted, Value):
+            raise NotBounded(f"the graph answers {method} with a label")
+        gaps.append(largest(apart(value, wanted)))
+        shares.append(ratio(value, wanted))
+        assumed |= _assumes(wanted)
     share = shares[0] if len(shares) == 1 else None
     return Bound(max(gaps), low, high, max(margins) if margins else None, share, assumed)
 
@@ -58,7 +65,7 @@ def bound(graph: onnx.ModelProto, estimator: Any, low: Array, high: Array) -> Bo
 def _assumes(value: Value) -> bool:
     base = value.base
     while base.inner is not None:
-        if base.function not in ("relu", "clip"):
+        if base.function not in ("relu", "clip", "distances"):
             return True
         base = base.inner.base
     return False

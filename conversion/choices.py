@@ -30,8 +30,8 @@ Answer = Value | Choice | Labels
 
 
 def plain_classes(classes: Any) -> tuple[Any, ...]:
-    """As they stand in a graph: text, or whole numbers."""
-    return tuple(str(one) if isinstance(one, str) else int(one) for one in classes)
+    """As they stand in a graph: text, or whole numbers; another number stays what it is, and is in no graph."""
+    return tuple(str(one) if isinstance(one, str) else int(one) if int(one) == one else float(one) for one in classes)
 
 
 def margin_of(value: Answer, wanted: Labels) -> float:

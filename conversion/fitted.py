@@ -22,6 +22,7 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from conversion.choices import Answer, Choice, Labels, plain_classes
+from conversion.kernel_maps import KERNELS
 from conversion.rounding import NotBounded, Value, joined
 from conversion.steps import steps_of
 from conversion.transforms import TRANSFORMS
@@ -72,14 +73,18 @@ def _step(step: Any, method: str, rows: Value) -> Answer:
 def _follower(step: Any, method: str) -> Callable[[Any, Value], Answer] | None:
     kind = type(step)
     if method == "transform":
-        return _selected if _own(step, "transform", {SelectorMixin.transform}) else (TRANSFORMS | _UNIONS).get(kind)
+        return (
+            _selected
+            if _own(step, "transform", {SelectorMixin.transform})
+            else (TRANSFORMS | _UNIONS).get(kind) or KERNELS.get((kind, method))
+        )
     if method == "predict" and _own(step, "predict", _LINEAR) and _own(step, "_decision_function", _SUMS):
         return _sums
     if _own(step, "decision_function", _SCORES):
         return _linear_classifier(step, method)
     if method == "predict" and _own(step, "predict", {_GeneralizedLinearRegressor.predict}):
         return _generalized
-    return _OTHERS.get((kind, method))
+    return (_OTHERS | KERNELS).get((kind, method))
 
 
 def _own(step: Any, name: str, methods: set[Any]) -> bool:

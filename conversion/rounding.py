@@ -25,6 +25,7 @@ FUNCTION_UNITS = 32
 ASSUMPTION = f"exp, tanh, cos and the logistic function err by at most {FUNCTION_UNITS} units in the last place"
 # |f(a) - f(b)| <= factor * |a - b|; of softmax and shares, of the largest difference in the row.
 _STEEPNESS = {"relu": 1.0, "clip": 1.0, "tanh": 1.0, "cos": 1.0, "logistic": 0.25, "softmax": 0.5, "shares": 0.5}
+_LARGEST_SINGLE = 1e38
 # Beyond it exp is no normal number any more.
 _LARGEST_POWER = 700.0
 
@@ -33,14 +34,22 @@ class NotBounded(Exception):
     """What stands in the way of a bound."""
 
 
+# What Python and numpy raise when an object or a graph has other parts than the ones that are followed.
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
 @dataclass(frozen=True)
 class Base:
-    """The rows, or what a function that is not affine makes of an affine value; `size` is each element's largest magnitude."""
+    """The rows, or what a function that is not affine makes of an affine value; `size` is each element's largest magnitude.
+
+    "distances" is |inner|^2 + linear, not below zero.
+    """
 
     function: str
     size: Array
     inner: Optional["Value"] = None
     limits: tuple[float, float] | None = None
+    linear: Optional["Value"] = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,8 @@ class Value:
     """Whatever row is in the range, the exact value lies in [low, high] and what is computed is at most `error` from it.
 
     The exact value is `base @ matrix + offset`, known up to `lost`; a vector stands for a diagonal matrix. `unit` is the
-    precision in which it is stored. `relative` bounds the computed value's error as a share of the exact one, where known.
+    precision in which it is stored. `relative` bounds the computed value's error as a share of the exact one, where known;
+    `summed` is the number of terms of the sum that it has just come from, which may go on with the next constant.
     """
 
     low: Array
@@ -60,6 +70,7 @@ class Value:
     offset: Array
     lost: Array
     relative: float | None = None
+    summed: int = 0
 
     @classmethod
     def rows(cls, low: Array, high: Array, unit: float) -> "Value":
@@ -76,6 +87,11 @@ class Value:
         return len(self.low)
 
     @property
+    def size(self) -> Array:
+        """The largest magnitude of what is computed."""
+        return np.asarray(np.maximum(np.abs(self.low), np.abs(self.high)) + self.error)
+
+    @property
     def plain(self) -> bool:
         """Is it its base, as it is?"""
         return bool(self.matrix.ndim == 1 and (self.matrix == 1).all() and not self.offset.any())
@@ -85,7 +101,8 @@ class Value:
         by = np.broadcast_to(np.asarray(by, np.float64), self.low.shape)
         low, high, offset = self.low + by, self.high + by, self.offset + by
         lost = self.lost + _FOLD * np.abs(offset).astype(np.float64)
-        return replace(self, low=low, high=high, offset=offset, lost=lost)._rounded(self.error + slack)
+        more = self.summed * self.unit / (1 - self.summed * self.unit) * np.abs(by)
+        return replace(self, low=low, high=high, offset=offset, lost=lost)._rounded(self.error + slack + more)
 
     def scale(self, by: Array) -> "Value":
         by = np.broadcast_to(np.asarray(by, np.float64), self.low.shape)
@@ -104,7 +121,7 @@ class Value:
         weights = np.asarray(weights, np.float64)
         bias = np.zeros(weights.shape[1]) if bias is None else bias
         n, magnitude = self.width + 1, np.abs(weights)
-        size = np.maximum(np.abs(self.low), np.abs(self.high)) + self.error
+        size = self.size
         gamma = n * self.unit / (1 - n * self.unit)
         error = self.error @ magnitude + size @ (gamma * magnitude + slack) + gamma * np.abs(bias) + n * _TINY[self.unit]
         middle, radius = (self.low + self.high) / 2, (self.high - self.low) / 2
@@ -115,8 +132,8 @@ class Value:
         lost = (self.lost + (n + len(self.base.size)) * _FOLD * reach) @ magnitude + _FOLD * np.abs(bias)
         return replace(
             self, low=centre - widened, high=centre + widened, error=error * _INFLATED, matrix=matrix,
-            offset=self.offset @ weights + bias, lost=lost * _INFLATED, relative=None,
-        )  # fmt: skip
+            offset=self.offset @ weights + bias, lost=lost * _INFLATED, relative=None, summed=n,
+        )._checked(size @ magnitude + np.abs(bias))  # fmt: skip
 
     def columns(self, chosen: Array) -> "Value":
         if np.array_equal(chosen, np.arange(self.width)):
@@ -165,9 +182,37 @@ class Value:
         ends = np.zeros(self.width), np.ones(self.width)
         return self._on(base, *ends, np.full(self.width, error), self.unit)
 
+    def distances(self, linear: "Value") -> "Value":
+        """|self|^2 + linear, not below zero: squared distances to some points, the sums in any order."""
+        if linear.base is not self.base or linear.unit != self.unit:
+            raise NotBounded("the parts of a distance come from different functions")
+        size, most = self.size, linear.size
+        gamma = (self.width + 4) * self.unit / (1 - (self.width + 4) * self.unit)
+        error = linear.error + 2 * size @ self.error + gamma * (size @ size) + 4 * self.unit * most + _TINY[self.unit]
+        high = size @ size + most
+        inner, linear = self._about(linear)
+        base = Base("distances", high, inner, None, linear)
+        return self._on(base, np.zeros(linear.width), high, error * _INFLATED, self.unit)._checked(high)
+
+    def _about(self, linear: "Value") -> tuple["Value", "Value"]:
+        """|y + o|^2 + linear = |y|^2 + (linear + 2 y.o + o.o): the offset goes where it may cancel."""
+        offset, zero = self.offset, np.zeros(self.width, np.longdouble)
+        shift = self.matrix * offset if self.matrix.ndim == 1 else self.matrix @ offset
+        matrix = _dense(linear.matrix) + 2 * shift[:, None]
+        constant = linear.offset + offset @ offset
+        reach = _times(self.base.size, np.abs(_dense(linear.matrix))) + np.abs(linear.offset).astype(np.float64)
+        magnitude = _times(self.base.size, np.abs(self.matrix)) + np.abs(offset).astype(np.float64)
+        lost = linear.lost + 2 * (magnitude + self.lost) @ self.lost
+        lost = lost + (len(self.base.size) + self.width + 4) * _FOLD * (reach + 2 * magnitude @ magnitude)
+        ends = magnitude + self.lost
+        inner = replace(self, low=-ends, high=ends, offset=zero, lost=np.zeros(self.width))
+        return inner, replace(linear, matrix=matrix, offset=constant, lost=lost * _INFLATED)
+
     def exp(self) -> "Value":
         most = self.high + self.error
-        if most.max() > _LARGEST_POWER or self.unit != DOUBLE:
+        if self.unit != DOUBLE:
+            raise NotBounded("exp is bounded in double alone")
+        if not most.max() < _LARGEST_POWER:
             raise NotBounded("exp of the largest values in the range overflows")
         low, high = np.exp(self.low) * (1 - 1e-12), np.exp(self.high) * (1 + 1e-12)
         relative = float(np.expm1(self.error.max()) + FUNCTION_UNITS * self.unit * np.exp(self.error.max())) * _INFLATED
@@ -183,7 +228,13 @@ class Value:
 
     def _rounded(self, carried: Array) -> "Value":
         size = np.maximum(np.abs(self.low), np.abs(self.high)) + carried
-        return replace(self, error=(carried + self.unit * size + _TINY[self.unit]) * _INFLATED, relative=None)
+        error = (carried + self.unit * size + _TINY[self.unit]) * _INFLATED
+        return replace(self, error=error, relative=None, summed=0)._checked(size)
+
+    def _checked(self, size: Array) -> "Value":
+        if self.unit == SINGLE and size.size and not size.max() < _LARGEST_SINGLE:
+            raise NotBounded("float32 overflows in the range")
+        return self
 
 
 def joined(values: Sequence[Value]) -> Value:
@@ -234,6 +285,9 @@ def _bases_apart(first: Base, second: Base) -> Array:
     if first.inner is None or second.inner is None:
         return np.zeros(len(first.size))
     gap = _exactly_apart(first.inner, second.inner)
+    if first.linear is not None and second.linear is not None:
+        sizes = np.maximum(first.inner.high, second.inner.high)
+        return np.asarray((_exactly_apart(first.linear, second.linear) + (2 * sizes + gap) @ gap) * _INFLATED)
     if first.function == "exp":
         return np.asarray(np.maximum(first.size, second.size) * gap * _INFLATED)
     factor = _STEEPNESS[first.function]

@@ -32,6 +32,24 @@ def test_one_sum_in_any_order_stays_within_its_bound() -> None:
         assert (exact <= found.high).all()
 
 
+def test_a_sum_that_starts_from_its_constant_stays_within_the_bound_of_both_orders() -> None:
+    rng = np.random.default_rng(0)
+    drawn, weights, bias = rng.uniform(-1, 1, (50, 400)), rng.standard_normal((400, 1)) * 1e-3, 1e6
+    computed = np.full(50, bias)
+    for i in range(400):
+        computed += drawn[:, i] * weights[i, 0]
+    exact = drawn.astype(np.longdouble) @ weights.astype(np.longdouble) + bias
+    found = rows(400).product(weights).shift(np.full(1, bias))
+    assert np.abs(computed - exact[:, 0]).max() <= found.error[0]
+    assert found.error[0] > 100 * bias * DOUBLE
+
+
+def test_what_overflows_in_float32_is_refused() -> None:
+    for change in ("product", "shift"):
+        with pytest.raises(NotBounded, match="overflows"):
+            getattr(rows(2, 1e30, SINGLE), change)(np.full((2, 2) if change == "product" else 2, 1e39))
+
+
 def test_two_equal_computations_are_apart_by_their_rounding_alone() -> None:
     first, second = (rows(3, unit=SINGLE).shift(np.full(3, 0.1)) for _ in range(2))
     assert (apart(first, second) <= 3 * first.error).all()
@@ -82,6 +100,25 @@ def test_shares_of_what_may_vanish_are_refused() -> None:
         rows(2, 800.0).logistic().shares()
 
 
+def test_distances_are_compared_whatever_point_they_are_reckoned_about() -> None:
+    points = np.random.default_rng(0).standard_normal((6, 3)) + 50.0
+    mean = points.mean(axis=0)
+    about = points - mean
+    plain = Value.rows(np.full(3, 45.0), np.full(3, 55.0), DOUBLE)
+    moved = plain.shift(-mean)
+    first = plain.distances(plain.product(-2.0 * points.T, (points**2).sum(axis=1)))
+    second = moved.distances(moved.product(-2.0 * about.T, (about**2).sum(axis=1)))
+    assert apart(first, second).max() < 1e-10
+    drawn = np.random.default_rng(1).uniform(45, 55, (2000, 3))
+    exact = ((drawn[:, None, :] - points).astype(np.longdouble) ** 2).sum(axis=2)
+    for found, rows_, kept in ((first, drawn, points), (second, drawn - mean, about)):
+        computed = np.maximum((rows_**2).sum(axis=1, keepdims=True) - 2 * rows_ @ kept.T + (kept**2).sum(axis=1), 0.0)
+        assert (np.abs(computed - exact) <= found.error + 1e-13).all()
+        assert (computed <= found.high).all()
+    other = plain.product(-2.0 * (points + 1e-3).T, ((points + 1e-3) ** 2).sum(axis=1))
+    assert apart(first, plain.distances(other)).max() > 1e-3
+
+
 def run(kind: str, values: Array, **given: Any) -> Array:
     """One operator as onnxruntime runs it."""
     real = TensorProto.DOUBLE if values.dtype == np.float64 else TensorProto.FLOAT
@@ -111,6 +148,7 @@ def test_the_elementary_functions_err_by_a_quarter_of_what_is_assumed(real: type
         ("Exp", power, np.exp, power),
         ("Tanh", np.tanh(long), np.tanh, np.ones_like(long)),
         ("Sigmoid", logistic, expit, np.ones_like(long)),
+        ("Cos", np.cos(long), np.cos, np.ones_like(long)),
     ):
         for computed in (run(kind, values), own(values)):
             assert (np.abs(computed - exact) <= FUNCTION_UNITS / 4 * unit * size).all(), kind

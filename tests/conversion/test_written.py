@@ -8,11 +8,13 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 from sklearn.feature_selection import SelectKBest
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.multioutput import RegressorChain
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
+from sklearn.svm import SVR
 
 from conversion.bounds import Bound, NotBounded, bound
 from conversion.candidates import FLOAT64
@@ -21,7 +23,7 @@ from conversion.schema import schema_of
 from conversion.translate import translate
 from serving.runtime import open_session
 from serving.signature import Array
-from tests.conversion.affine_models import fit, made, network, scaled
+from tests.conversion.bounded_models import fit, made, network, scaled
 
 ROWS, TARGETS = made(0, 1.0, 3.0)
 LOW, HIGH = ROWS.min(axis=0), ROWS.max(axis=0)
@@ -32,6 +34,8 @@ MODELS: dict[str, tuple[Any, str]] = {
     "network": (scaled(network(MLPClassifier, "tanh")), "three"),
     "regression": (scaled(network(MLPRegressor, "relu")), "several"),
     "selected": (make_pipeline(SelectKBest(k=3), MinMaxScaler(clip=True)), "three"),
+    "kernel": (scaled(SVR()), "positive"),
+    "ridge": (KernelRidge(kernel="rbf", gamma=0.1), "positive"),
     "chain": (RegressorChain(Ridge(), order=[1, 0]), "several"),
 }
 
@@ -181,6 +185,15 @@ def test_another_end_of_a_clip_is_refused() -> None:
     refused("selected", lambda graph: change(graph, nodes(graph, "Clip")[0].input[2], lambda a: a * 2), "another form")
 
 
+def test_a_distance_that_is_cut_elsewhere_or_summed_otherwise_is_refused() -> None:
+    def over_rows(graph: onnx.ModelProto) -> None:
+        change(graph, nodes(graph, "ReduceSumSquare")[0].input[1], lambda a: a * 0)
+
+    for name in ("kernel", "ridge"):
+        refused(name, lambda graph: change(graph, nodes(graph, "Max")[0].input[1], lambda a: a + 1e-3), "Max of other")
+        refused(name, over_rows, "over the rows|not bounded")
+
+
 def test_a_reshape_that_mixes_rows_is_refused() -> None:
     fitted, graph = written("regression")
     last = graph.graph.node[-1]
@@ -210,3 +223,28 @@ def test_a_constant_that_spreads_over_columns_is_refused() -> None:
     change(graph, node.input[place], lambda a: np.repeat(a, 3))
     with pytest.raises(NotBounded):
         of(graph, fitted)
+
+
+def test_a_constant_that_stands_upright_is_refused() -> None:
+    fitted, graph = written("regression")
+    node = nodes(graph, "Div")[0]
+    change(graph, node.input[1], lambda a: a.reshape(-1, 1))
+    with pytest.raises(NotBounded, match="spreads"):
+        of(graph, fitted)
+
+
+def test_an_object_that_lacks_a_part_is_not_bounded_rather_than_an_error() -> None:
+    fitted, graph = written("regression")
+    del fitted[-1].coefs_
+    with pytest.raises(NotBounded, match="other parts than expected"):
+        of(graph, fitted)
+
+
+def test_a_graph_with_strange_nodes_is_not_bounded_rather_than_an_error() -> None:
+    fitted, graph = written("regression")
+    for kind in ("Clip", "Concat", "Gather", "Cast", "ReduceSumSquare", "Max", "Where", "Reshape", "Gemm", "Shape", "Div"):
+        changed = onnx.ModelProto()
+        changed.CopyFrom(graph)
+        nodes(changed, "Relu")[0].op_type = kind
+        with pytest.raises(NotBounded):
+            of(changed, fitted)

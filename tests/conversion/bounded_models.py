@@ -11,13 +11,15 @@ from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.cross_decomposition import CCA, PLSSVD, PLSCanonical, PLSRegression
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.feature_selection import SelectFromModel, SelectKBest, VarianceThreshold, f_regression
+from sklearn.kernel_approximation import Nystroem, RBFSampler
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.multioutput import MultiOutputRegressor, RegressorChain
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
-from sklearn.svm import LinearSVC, LinearSVR
+from sklearn.svm import SVR, LinearSVC, LinearSVR, NuSVR, OneClassSVM
 
 from serving.signature import Array
 
@@ -125,6 +127,20 @@ CLASSIFIERS = [
     scaled(decomposition.PCA(2), LinearSVC()),
     make_pipeline(MinMaxScaler(clip=True), network(MLPClassifier, "identity")),
 ]
+KERNELS = [
+    (KernelRidge(kernel="rbf", gamma=0.7, alpha=0.01), "several"),
+    (scaled(KernelRidge(kernel="rbf")), "positive"),
+    (scaled(KernelRidge(kernel="sigmoid", gamma=0.1)), "positive"),
+    (KernelRidge(), "positive"),
+    (scaled(decomposition.PCA(2), SVR(C=10)), "positive"),
+    (SVR(), "positive"),
+    (scaled(NuSVR(kernel="sigmoid")), "positive"),
+    (make_pipeline(MinMaxScaler(clip=True), SVR(kernel="linear")), "positive"),
+    (scaled(Nystroem(n_components=20), linear_model.Ridge()), "positive"),
+    (Nystroem(kernel="sigmoid", gamma=0.01, n_components=10), "rows"),
+    (scaled(RBFSampler(n_components=20), linear_model.LogisticRegression()), "two"),
+    (scaled(OneClassSVM()), "rows"),
+]
 OTHERS = [
     (linear_model.SGDOneClassSVM(), "rows"),
     (scaled(linear_model.SGDOneClassSVM()), "rows"),
@@ -137,6 +153,7 @@ MODELS = [
     *((one, "positive") for one in REGRESSORS),
     *((one, "several") for one in SEVERAL),
     *((one, kind) for one in CLASSIFIERS for kind in ("two", "three")),
+    *KERNELS,
     *OTHERS,
 ]
 
