@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from conversion.report import taken
+from conversion.report import bounded, taken
 
 WIDTH, HEIGHT, EDGE = 420, 300, 48
 STYLE = """
@@ -56,7 +56,7 @@ def _said(parity: dict[str, Any]) -> str:
             f" differ by at most {proof['rounding']:.0e}."
         )
     if parity["evidence"] == "bounded":
-        return f"No row in the stated range has a gap above {parity['bound']['largest']:.0e}."
+        return f"Bounded: {escape(bounded(parity['bound']))}."
     return f"Not proved: {escape(parity['not_proved'])}. Not bounded: {escape(parity['not_bounded'])}."
 
 

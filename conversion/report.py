@@ -39,12 +39,21 @@ def _evidence(parity: dict[str, Any]) -> str:
     if parity["evidence"] == "tested":
         return f"tested: {tested}"
     if parity["evidence"] == "bounded":
-        return f"bounded: within {parity['bound']['largest']:.0e} for every row in the stated range; tested: {tested}"
+        return f"bounded: {bounded(parity['bound'])}; tested: {tested}"
     proof = parity["proof"]
     return (
         f"proved: {proof['splits']} splits in {proof['trees']} trees are the fitted ones for every input, sums of leaves within"
         f" {proof['rounding']:.0e}; tested: {tested}"
     )
+
+
+def bounded(figures: dict[str, Any]) -> str:
+    """The figures of a bound, in words."""
+    text = f"within {figures['largest']:.0e} for every row in the stated range"
+    if figures["largest"] > 1e-5 and "share" in figures:
+        text = f"within {figures['share']:.0e} of scikit-learn's own number for every row in the stated range"
+    text += f"; labels equal beyond a margin of {figures['margin']:.0e}" if "margin" in figures else ""
+    return f"{text}, if {figures['assumed']}" if "assumed" in figures else text
 
 
 def _worst(findings: list[dict[str, Any]], output: str) -> dict[str, Any]:

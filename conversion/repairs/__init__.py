@@ -15,13 +15,13 @@ from conversion.repairs import (
     indicator,
     isotonic,
     kernels,
+    linear,
     mlp_shape,
     neighbours,
     one_hot,
     propagation,
     random_features,
     searched,
-    sgd_labels,
     splines,
     svm,
     targets,
@@ -32,7 +32,7 @@ from conversion.repairs import (
 )
 
 REPAIRS = (
-    mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation,
-    random_features, splines,
-    bagging, bins, centres, neighbours, one_hot, searched, sgd_labels, svm, targets, thresholds, ufuncs, voting, whole_labels,
+    mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation, random_features,
+    splines, bagging, bins, centres, neighbours, one_hot, searched, svm, targets, thresholds, ufuncs, voting, linear,
+    whole_labels,
 )  # fmt: skip
