@@ -12,6 +12,7 @@ from conversion.repairs import (
     covariance,
     discriminant,
     dummy,
+    gaussian_processes,
     indicator,
     isotonic,
     kernels,
@@ -41,6 +42,6 @@ from conversion.repairs import (
 REPAIRS = (
     mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation,
     random_features, splines,
-    discriminant, mixtures, naive_bayes, normaliser, polynomial, power, quantiles, term_weights,
+    discriminant, gaussian_processes, mixtures, naive_bayes, normaliser, polynomial, power, quantiles, term_weights,
     bins, centres, neighbours, one_hot, searched, sgd_labels, svm, targets, thresholds, ufuncs, voting, whole_labels,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from scipy.stats import norm
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.preprocessing._data import BOUNDS_THRESHOLD
 
+from conversion.repairs.normal import quantile
 from conversion.repairs.registration import register_numbers
 from conversion.writer import Writer
 from serving.signature import Array
@@ -19,28 +20,6 @@ NAME = "quantiles"
 COVERED: tuple[type, ...] = (QuantileTransformer,)
 # The quantiles of a feature are searched in two steps: which block, and then where in it.
 BLOCK = 32
-# Wichura, "Algorithm AS 241: The percentage points of the normal distribution", Applied Statistics 37(3), 1988: PPND16.
-# The coefficients rise; the first column is the numerator.
-_CENTRAL = np.array([
-    [3.3871328727963666080e0, 1.0],
-    [1.3314166789178437745e2, 4.2313330701600911252e1],
-    [1.9715909503065514427e3, 6.8718700749205790830e2],
-    [1.3731693765509461125e4, 5.3941960214247511077e3],
-    [4.5921953931549871457e4, 2.1213794301586595867e4],
-    [6.7265770927008700853e4, 3.9307895800092710610e4],
-    [3.3430575583588128105e4, 2.8729085735721942674e4],
-    [2.5090809287301226727e3, 5.2264952788528545610e3],
-])  # fmt: skip
-_OUTER = np.array([
-    [1.42343711074968357734e0, 1.0],
-    [4.63033784615654529590e0, 2.05319162663775882187e0],
-    [5.76949722146069140550e0, 1.67638483018380384940e0],
-    [3.64784832476320460504e0, 6.89767334985100004550e-1],
-    [1.27045825245236838258e0, 1.48103976427480074590e-1],
-    [2.41780725177450611770e-1, 1.51986665636164571966e-2],
-    [2.27238449892691845833e-2, 5.47593808499534494600e-4],
-    [7.74545014278341407640e-4, 1.05075007164441684324e-9],
-])  # fmt: skip
 
 
 def register() -> None:
@@ -66,7 +45,10 @@ def _formula(write: Writer, model: Any, rows: str) -> str:
     else:
         below, above = write.node("Equal", [rows, low]), write.node("Equal", [rows, high])
     value = write.node("Where", [below, write.constant(0.0), write.node("Where", [above, write.constant(1.0), value])])
-    value = normal_quantile(write, value) if normal else value
+    if normal:
+        edge_share = BOUNDS_THRESHOLD - np.spacing(1)
+        value = quantile(write, value, edge_share)
+        value = write.node("Clip", [value, write.constant(norm.ppf(edge_share)), write.constant(norm.ppf(1 - edge_share))])
     return write.node("Where", [write.node("IsNaN", [rows]), rows, value])
 
 
@@ -102,28 +84,3 @@ def _place(write: Writer, rows: str, kind: str, quantiles: Array) -> str:
 def _beyond(write: Writer, kind: str, wide: str, edges: str) -> str:
     reached = write.node("Cast", [write.node(kind, [wide, edges])], to=TensorProto.INT64)
     return write.node("ReduceSum", [reached, write.constant([2], TensorProto.INT64)], keepdims=0)
-
-
-def normal_quantile(write: Writer, share: str) -> str:
-    """scipy.stats.norm.ppf, clipped as QuantileTransformer clips it. (n, features)"""
-    edge = BOUNDS_THRESHOLD - np.spacing(1)
-    share = write.node("Clip", [share, write.constant(edge), write.constant(1 - edge)])
-    off = write.node("Sub", [share, write.constant(0.5)])
-    square = write.node("Mul", [off, off])
-    middle = write.node("Mul", [off, _ratio(write, write.node("Sub", [write.constant(0.425**2), square]), _CENTRAL)])
-    smaller = write.node("Min", [share, write.node("Sub", [write.constant(1.0), share])])
-    root = write.node("Sqrt", [write.node("Neg", [write.node("Log", [smaller])])])
-    outer = _ratio(write, write.node("Sub", [root, write.constant(1.6)]), _OUTER)
-    outer = write.node("Mul", [outer, write.node("Sign", [off])])
-    inside = write.node("LessOrEqual", [write.node("Abs", [off]), write.constant(0.425)])
-    value = write.node("Where", [inside, middle, outer])
-    return write.node("Clip", [value, write.constant(norm.ppf(edge)), write.constant(norm.ppf(1 - edge))])
-
-
-def _ratio(write: Writer, value: str, coefficients: Array) -> str:
-    """One polynomial over another: both from one product with the powers, none of which has another sign."""
-    wide = write.node("Unsqueeze", [value, write.constant([2], TensorProto.INT64)])
-    powers = write.node("Pow", [wide, write.constant(np.arange(float(len(coefficients))))])
-    both = write.node("MatMul", [powers, write.constant(coefficients)])
-    above, below = (write.node("Gather", [both, write.constant(side, TensorProto.INT64)], axis=2) for side in (0, 1))
-    return write.node("Div", [above, below])
