@@ -20,6 +20,8 @@ from conversion.repairs import (
     propagation,
     random_features,
     searched,
+    selection,
+    several,
     sgd_labels,
     splines,
     svm,
@@ -33,5 +35,6 @@ from conversion.repairs import (
 REPAIRS = (
     mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation,
     random_features, splines,
-    bins, centres, neighbours, one_hot, searched, sgd_labels, svm, targets, thresholds, ufuncs, voting, whole_labels,
+    bins, centres, neighbours, one_hot, searched, selection, several, sgd_labels, svm, targets, thresholds,
+    ufuncs, voting, whole_labels,
 )  # fmt: skip
