@@ -5,12 +5,15 @@ A module in REPAIRS has NAME, COVERED (classes), register() and applies(step).
 
 from conversion.repairs import (
     affine,
+    binary,
     bins,
+    calibrated,
     centres,
     centroids,
     chains,
     covariance,
     dummy,
+    imputers,
     indicator,
     isotonic,
     kernels,
@@ -18,12 +21,14 @@ from conversion.repairs import (
     neighbours,
     one_hot,
     propagation,
+    radius,
     random_features,
     searched,
     selection,
     several,
     sgd_labels,
     splines,
+    stacking,
     svm,
     targets,
     thresholds,
@@ -33,8 +38,8 @@ from conversion.repairs import (
 )
 
 REPAIRS = (
-    mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation,
+    mlp_shape, affine, centroids, chains, covariance, dummy, imputers, indicator, isotonic, kernels, propagation,
     random_features, splines,
-    bins, centres, neighbours, one_hot, searched, selection, several, sgd_labels, svm, targets, thresholds,
-    ufuncs, voting, whole_labels,
+    binary, bins, calibrated, centres, neighbours, one_hot, radius, searched, selection, several, sgd_labels, stacking, svm,
+    targets, thresholds, ufuncs, voting, whole_labels,
 )  # fmt: skip

@@ -26,7 +26,9 @@ SELECTORS = [RFE(LINE, n_features_to_select=2), RFECV(LINE, cv=2), SequentialFea
 
 @pytest.fixture
 def labels(rows: Array) -> Array:
-    return np.array(["nein", "ja", "größer"])[np.digitize(rows[:, 0] + rows[:, 3], [0.0, 2.0])]
+    names = np.array(["nein", "ja", "größer"])
+    chosen: Array = names[np.digitize(rows[:, 0] + rows[:, 3], [0.0, 2.0])]
+    return chosen
 
 
 @pytest.mark.parametrize("selector", SELECTORS[:2], ids=["rfe", "rfecv"])

@@ -50,7 +50,7 @@ def test_targets_without_probabilities_have_labels_alone(rows: Array, targets: A
     assert [output.name for output in accepted.signature.outputs] == ["predict"]
 
 
-class Refusing(LogisticRegression):
+class Refusing(LogisticRegression):  # type: ignore[misc]
     """Answers nothing."""
 
     def predict(self, X: Any) -> Any:
