@@ -22,10 +22,11 @@ def take(native: Any, rows: Any) -> Any:
 
 
 def asked(estimator: Any, method: str, native: Any) -> Any:
-    """A dense array."""
+    """A dense array; `predict_proba_1` is what `predict_proba` answers for the second target."""
+    name, _, target = method.rpartition("_")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answer = getattr(estimator, method)(native)
+        answer = getattr(estimator, name)(native)[int(target)] if target.isdigit() else getattr(estimator, method)(native)
     return np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)
 
 
@@ -57,6 +58,8 @@ def ties(estimator: Any, native: Any, atol: float) -> Any:
 
 def _scores(estimator: Any, native: Any) -> Iterator[Any]:
     threshold = getattr(estimator, "best_threshold_", getattr(estimator, "threshold", None))
+    if isinstance(getattr(estimator, "classes_", None), list):
+        return
     for method in ("predict_proba", "decision_function"):
         if hasattr(estimator, method):
             scores = asked(estimator, method, native)

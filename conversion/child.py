@@ -108,9 +108,19 @@ def question_of(ask: Reference, rows: list[RowSet], real: Tolerance) -> Question
     """Raises Refused when scikit-learn answers none of the typical rows."""
     sets = [one for one in (asked(ask, one, real.atol) for one in rows) if one.rows.size]
     if not sets or sets[0].rows.kind != rows[0].kind:
-        raise Refused(f"scikit-learn itself refuses all {rows[0].kind!r} rows; bring rows that it answers with --data")
+        said = _refusal(ask, rows[0])
+        raise Refused(f"scikit-learn itself refuses all {rows[0].kind!r} rows ({said}); bring rows that it answers with --data")
     tolerance = {name: real if answer.dtype.kind == "f" else Tolerance() for name, answer in sets[0].answers.items()}
-    return Question(ask.estimator, ask.schema, ask.methods, ask, sets, tolerance, real.atol)
+    return Question(ask.estimator, ask.schema, list(sets[0].answers), ask, sets, tolerance, real.atol)
+
+
+def _refusal(ask: Reference, rows: RowSet) -> str:
+    """What scikit-learn says to the first row."""
+    try:
+        ask(rows.only([0]).feeds)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"[:300]
+    return "not the first one alone"
 
 
 def _chosen(question: Question, count: int) -> Feeds:

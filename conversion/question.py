@@ -13,7 +13,9 @@ from serving.verification import Tolerance
 
 @dataclass(frozen=True)
 class Question:
-    """The fitted object with its inputs and methods, the rows that it has answered, and how far an answer may be from it.
+    """The fitted object with its inputs and outputs, the rows that it has answered, and how far an answer may be from it.
+
+    `methods` are the outputs' names: the methods, or `predict_proba_0` and so on where a method answers once per target.
 
     Labels may differ where scikit-learn's own margin is at most `tie`. `precision` pins the candidates.
     """

@@ -12,6 +12,7 @@ import pandas as pd
 
 from conversion.errors import Refused
 from conversion.learned import scale
+from conversion.methods import check_servable
 from conversion.steps import steps_of, unwrap
 from serving.signature import Array
 
@@ -68,6 +69,7 @@ class Schema:
 
 def schema_of(estimator: Any) -> Schema:
     """The inputs of a fitted object. Raises Refused when it does not say how many features it takes."""
+    check_servable(estimator)
     first = unwrap(steps_of(estimator)[0])
     if hasattr(first, "vocabulary_") or hasattr(first, "vocabulary"):
         return Schema((Column("X", 1, text=True, words=_words(first)),))

@@ -15,6 +15,8 @@ from skl2onnx.common._registration import get_converter
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_selection import SelectorMixin
+from sklearn.pipeline import make_pipeline
 
 from conversion import forests
 from conversion.candidates import Candidate
@@ -35,6 +37,7 @@ class Translation:
 
 def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate: Candidate) -> Translation:
     """The graph of one candidate. Raises whatever skl2onnx raises when it has no converter."""
+    estimator = _as_asked(estimator, methods)
     repairs = []
     for repair in REPAIRS:
         repair.register()
@@ -55,6 +58,14 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
     _name_inputs(graph, schema)
     _settle(graph)
     return Translation(graph, tuple(repairs))
+
+
+def _as_asked(estimator: Any, methods: Sequence[str]) -> Any:
+    """A selector of features that is asked to predict is the selection, then what it has fitted on the rest."""
+    *before, last = steps_of(estimator)
+    if not isinstance(last, SelectorMixin) or "transform" in methods:
+        return estimator
+    return make_pipeline(*before, last, last.estimator_)
 
 
 def _initial_types(schema: Schema, candidate: Candidate) -> list[tuple[str, Any]]:
@@ -96,6 +107,11 @@ def _renumbered(estimator: Any) -> Any:
 def _outputs(estimator: Any, methods: Sequence[str]) -> list[str]:
     """The methods that skl2onnx's outputs stand for, in its order."""
     last = steps_of(estimator)[-1]
+    if isinstance(last, SelectorMixin):
+        return ["transform"]
+    targets = [name for name in methods if name.startswith("predict_proba_")]
+    if targets:
+        return ["predict", *targets]
     if is_outlier_detector(last):
         return ["predict", "decision_function"]
     if is_classifier(last) or hasattr(last, "predict_proba"):

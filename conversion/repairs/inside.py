@@ -72,7 +72,8 @@ def check_not_rounded(step: Any, inputs: Any) -> None:
 def _set_options(scope: Any, container: Any, step: Any, scores: bool) -> None:
     allowed = get_converter(get_model_alias(type(step))).get_allowed_options() or {}
     # Named only where scores are asked for: skl2onnx refuses the option for classes whose own converter lacks it.
-    wanted = {"zipmap": False} | ({"raw_scores": True} if scores else {})
+    only = not hasattr(step, "predict_proba")
+    wanted = {"zipmap": False} | ({"raw_scores": True} if scores or only else {})
     options = {name: value for name, value in wanted.items() if name in allowed}
     if scores and "raw_scores" not in allowed:
         raise ValueError(f"no converter gives the decision_function of {type(step).__name__} inside another estimator")

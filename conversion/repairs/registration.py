@@ -31,7 +31,9 @@ def register_numbers(kind: type, columns: Callable[[Any], int], formula: Numbers
         value = formula(write, operator.raw_operator, _rows(write, operator))
         write.node("Identity", [value], operator.outputs[0].full_name)
 
-    update_registered_converter(kind, f"Unjar{kind.__name__}", shape, convert, overwrite=True, parser=one_output)
+    update_registered_converter(
+        kind, f"Unjar{kind.__name__}", shape, convert, overwrite=True, parser=one_output, options=OPTIONS
+    )
 
 
 def register_classifier(kind: type, formula: Scores, jumps: bool = False) -> None:
