@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from conversion import learned
-from conversion.column_rows import column_sets, representable
+from conversion.column_rows import column_sets
+from conversion.column_rows import representable as representable
 from conversion.schema import Feeds, Schema
 from conversion.steps import steps_of
 from serving.signature import Array

@@ -18,7 +18,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from conversion import forests
 from conversion.candidates import Candidate
-from conversion.repairs import REPAIRS, column_names, text_tokens
+from conversion.repairs import REPAIRS, text_tokens
 from conversion.schema import Schema
 from conversion.steps import steps_of
 
@@ -40,8 +40,6 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
         repair.register()
         if any(repair.applies(step) for step in steps_of(estimator)):
             repairs.append(repair.NAME)
-    if schema.table and any(column_names.applies(step) for step in steps_of(estimator)):
-        estimator, repairs = _renumbered(estimator), [*repairs, column_names.NAME]
     with forests.registered(candidate.exact_trees):
         graph = convert_sklearn(
             estimator,
@@ -83,14 +81,6 @@ def _all_steps(estimator: Any) -> list[Any]:
             if not isinstance(inner, str):
                 found += steps_of(inner)
     return found
-
-
-def _renumbered(estimator: Any) -> Any:
-    if column_names.applies(estimator):
-        return column_names.by_position(estimator)
-    changed = copy.copy(estimator)
-    changed.steps = [(n, column_names.by_position(s) if column_names.applies(s) else s) for n, s in estimator.steps]
-    return changed
 
 
 def _outputs(estimator: Any, methods: Sequence[str]) -> list[str]:

@@ -9,8 +9,10 @@ from conversion.repairs import (
     centres,
     centroids,
     chains,
+    columns,
     covariance,
     dummy,
+    encoders,
     indicator,
     isotonic,
     kernels,
@@ -33,5 +35,6 @@ from conversion.repairs import (
 REPAIRS = (
     mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation,
     random_features, splines,
+    columns, encoders,
     bins, centres, neighbours, one_hot, searched, sgd_labels, svm, targets, thresholds, ufuncs, voting, whole_labels,
 )  # fmt: skip
