@@ -28,6 +28,7 @@ from conversion.repairs import (
     targets,
     thresholds,
     ufuncs,
+    vectorizers,
     voting,
     whole_labels,
 )
@@ -35,6 +36,6 @@ from conversion.repairs import (
 REPAIRS = (
     mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation,
     random_features, splines,
-    columns, encoders,
+    columns, encoders, vectorizers,
     bins, centres, neighbours, one_hot, searched, sgd_labels, svm, targets, thresholds, ufuncs, voting, whole_labels,
 )  # fmt: skip
