@@ -88,8 +88,17 @@ def expression(kept: frozenset[str]) -> str:
     return f"[{''.join(runs)}]"
 
 
-def stripped(text: str, accents: str | None) -> str:
-    """sklearn.feature_extraction.text.strip_accents_unicode and strip_accents_ascii, of a character alone."""
+@lru_cache(maxsize=8)
+def changes(lowercase: bool, accents: str | None) -> dict[str, str]:
+    """What becomes of each character that does not stay as it is, alone.
+
+    Source: sklearn.feature_extraction.text, strip_accents_unicode and strip_accents_ascii.
+    """
+    made = {one: _stripped(one.lower() if lowercase else one, accents) for one in CODE_POINTS}
+    return {one: becomes for one, becomes in made.items() if one != becomes}
+
+
+def _stripped(text: str, accents: str | None) -> str:
     if accents is None:
         return text
     apart = unicodedata.normalize("NFKD", text)

@@ -11,8 +11,10 @@ from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 
+from conversion.repairs.characters import character_counts
 from conversion.repairs.lookup import parse
 from conversion.repairs.registration import register_numbers
+from conversion.repairs.tokens import DOT, words_of_pattern
 from conversion.repairs.words import word_counts
 from conversion.writer import Writer
 
@@ -43,12 +45,19 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     _check(model)
     model._check_vocabulary()
     texts = write.node("Reshape", [operator.inputs[0].full_name, write.constant([-1], TensorProto.INT64)])
-    counts = word_counts(write, model, texts, _width(model))
+    count = character_counts if _by_character(model) else word_counts
+    counts = count(write, model, texts, _width(model))
     if model.binary:
         counts = write.node("Min", [counts, write.constant([1.0])])
     if isinstance(model, TfidfVectorizer):
         counts = weighed(write, model._tfidf, counts)
     write.node("Identity", [counts], operator.outputs[0].full_name)
+
+
+def _by_character(model: Any) -> bool:
+    if model.analyzer != "word" or model.strip_accents is not None:
+        return True
+    return bool(model.lowercase and DOT in words_of_pattern(model.token_pattern).kept)
 
 
 def _check(model: Any) -> None:

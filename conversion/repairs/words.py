@@ -68,7 +68,9 @@ def split(write: Writer, model: Any, texts: str) -> str:
 
 def _lowered(words: Words, model: Any) -> str:
     if DOT in words.kept:
-        raise ValueError(f"token_pattern {model.token_pattern!r} takes the dot of a lower-cased {DOTTED!r} for a part of a word")
+        raise ValueError(
+            f"token_pattern {model.token_pattern!r} takes the dot of a lower-cased {DOTTED!r} for a part of a word"
+        )
     kept = expression(before_lowering(words.kept))
     ends = f"|{kept}{{{words.least - 1},}}{DOTTED}" if "i" in words.kept else ""
     return f"{kept}{{{words.least},}}{ends}"
@@ -94,27 +96,26 @@ def check_sigma(model: Any, words: Any) -> None:
         )
 
 
+def constant_column(write: Writer, rows: str, value: int) -> str:
+    """(n, 1) of one number, beside the rows of a table."""
+    count = write.node("Shape", [rows], end=1)
+    shape = write.node("Concat", [count, write.constant([1], TensorProto.INT64)], axis=0)
+    return write.node("Expand", [write.constant([value], TensorProto.INT64), shape])
+
+
 def closed_up(write: Writer, numbers: str, taken_out: int) -> str:
     """The rows without the numbers `taken_out`, filled up at the end; a last column of fill is added."""
-    shape = write.node("Shape", [numbers])
-    rows = write.node("Slice", [shape, *(write.constant([at], TensorProto.INT64) for at in (0, 1))])
-    one = write.node("Concat", [rows, write.constant([1], TensorProto.INT64)], axis=0)
-    fill = write.node("Expand", [write.constant([FILL], TensorProto.INT64), one])
-    longer = write.node("Concat", [numbers, fill], axis=1)
+    longer = write.node("Concat", [numbers, constant_column(write, numbers, FILL)], axis=1)
     out = write.node("Equal", [longer, write.constant([taken_out], TensorProto.INT64)])
     filled = write.node("Where", [out, write.constant([FILL], TensorProto.INT64), longer])
-    width = write.node("Shape", [longer], start=1)
-    count = write.node("Squeeze", [width])
-    begin, step = (write.constant(at, TensorProto.INT64) for at in (0, 1))
-    places = write.node("Range", [begin, count, step])
-    moved = write.node("Mul", [write.node("Cast", [out], to=TensorProto.INT64), write.constant([2**40], TensorProto.INT64)])
-    order = write.node("Add", [moved, places])
-    index = write.scope.get_unique_variable_name("index")
-    first = write.scope.get_unique_variable_name("first")
-    write.container.add_node(
-        "TopK", [order, width], [first, index], name=write.scope.get_unique_operator_name("TopK"), largest=0, sorted=1
-    )
-    return write.node("GatherElements", [filled, index], axis=1)
+    kept = write.node("Not", [out])
+    counted_up = write.node("CumSum", [write.node("Cast", [kept], to=TensorProto.INT64), write.constant(1, TensorProto.INT64)])
+    # All that is taken out is written to the last column, as fill.
+    last = write.node("Sub", [write.node("Shape", [longer], start=1), write.constant([1], TensorProto.INT64)])
+    place = write.node("Sub", [counted_up, write.constant([1], TensorProto.INT64)])
+    index = write.node("Where", [kept, place, last])
+    empty = write.node("Expand", [write.constant([FILL], TensorProto.INT64), write.node("Shape", [longer])])
+    return write.node("ScatterElements", [empty, index, filled], axis=1)
 
 
 def counted(write: Writer, numbers: str, terms: dict[tuple[int, ...], list[int]], width: int) -> str:
