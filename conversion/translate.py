@@ -14,13 +14,12 @@ from skl2onnx import convert_sklearn, get_model_alias
 from skl2onnx.common._registration import get_converter
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn.base import is_classifier, is_outlier_detector
-from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import make_pipeline
 
 from conversion import forests
 from conversion.candidates import Candidate
-from conversion.repairs import REPAIRS, column_names, text_tokens
+from conversion.repairs import REPAIRS
 from conversion.schema import Schema
 from conversion.steps import steps_of
 
@@ -43,8 +42,6 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
         repair.register()
         if any(repair.applies(step) for step in steps_of(estimator)):
             repairs.append(repair.NAME)
-    if schema.table and any(column_names.applies(step) for step in steps_of(estimator)):
-        estimator, repairs = _renumbered(estimator), [*repairs, column_names.NAME]
     with forests.registered(candidate.exact_trees):
         graph = convert_sklearn(
             candidate.written_as(estimator),
@@ -81,27 +78,7 @@ def _options(estimator: Any, methods: Sequence[str]) -> dict[Any, Any]:
         wanted = {"zipmap": False, "raw_scores": "decision_function" in methods}
         allowed = get_converter(get_model_alias(type(last))).get_allowed_options() or {}
         options[id(last)] = {name: value for name, value in wanted.items() if name in allowed}
-    for step in _all_steps(estimator):
-        if isinstance(step, CountVectorizer):
-            options[id(step)] = text_tokens.options(step)
     return options
-
-
-def _all_steps(estimator: Any) -> list[Any]:
-    found = steps_of(estimator)
-    for step in list(found):
-        for _, inner, _columns in getattr(step, "transformers_", []):
-            if not isinstance(inner, str):
-                found += steps_of(inner)
-    return found
-
-
-def _renumbered(estimator: Any) -> Any:
-    if column_names.applies(estimator):
-        return column_names.by_position(estimator)
-    changed = copy.copy(estimator)
-    changed.steps = [(n, column_names.by_position(s) if column_names.applies(s) else s) for n, s in estimator.steps]
-    return changed
 
 
 def _outputs(estimator: Any, methods: Sequence[str]) -> list[str]:

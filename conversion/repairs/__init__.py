@@ -12,9 +12,11 @@ from conversion.repairs import (
     centres,
     centroids,
     chains,
+    columns,
     covariance,
     discriminant,
     dummy,
+    encoders,
     gaussian_processes,
     imputers,
     indicator,
@@ -43,6 +45,7 @@ from conversion.repairs import (
     term_weights,
     thresholds,
     ufuncs,
+    vectorizers,
     voting,
     whole_labels,
 )
@@ -51,5 +54,5 @@ REPAIRS = (
     mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation, random_features,
     splines, bagging, bins, centres, neighbours, one_hot, searched, svm, targets, thresholds, ufuncs, voting, linear,
     discriminant, gaussian_processes, mixtures, naive_bayes, normaliser, polynomial, power, quantiles, term_weights, imputers,
-    binary, calibrated, radius, selection, several, stacking, whole_labels,
+    binary, calibrated, radius, selection, several, stacking, columns, encoders, vectorizers, whole_labels,
 )  # fmt: skip
