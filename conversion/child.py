@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from conversion import account, data, write
+from conversion.confined import limit_of
 from conversion.errors import Refused, Unreadable
 from conversion.load import Loaded, load
 from conversion.methods import methods_of
@@ -54,10 +55,9 @@ def main() -> None:
         _leave("refusal.json", {"kind": type(refusal).__name__, "message": str(refusal)})
     except RecursionError:
         _leave("refusal.json", {"kind": "Unreadable", "message": "the pickle is nested too deeply"})
-    except MemoryError:
-        said = "the conversion needs more memory than it is allowed; --memory-limit allows more"
-        _leave("refusal.json", {"kind": "Refused", "message": said})
     except Exception as error:
+        if limit_of(error):
+            raise
         where = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
         _leave("refusal.json", {"kind": "Refused", "message": f"this object cannot be converted: {said}"})
