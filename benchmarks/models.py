@@ -16,6 +16,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils import all_estimators
 
 from benchmarks import training_data as on
+from benchmarks.large import large
 from benchmarks.pipelines import pipelines
 from benchmarks.training_data import Case, Maker
 from benchmarks.vendors import vendors
@@ -109,4 +110,4 @@ def _usual(kind: Any) -> Maker:
 @cache
 def cases() -> dict[str, Case]:
     """All of them, by name."""
-    return {case.name: case for case in (*estimators(), *pipelines(), *vendors())}
+    return {case.name: case for case in (*estimators(), *pipelines(), *vendors(), *large())}
