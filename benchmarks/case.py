@@ -4,6 +4,7 @@ import pickle
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from benchmarks.judge import judge
 from benchmarks.memory import Watched
 from benchmarks.models import answers_new_rows, cases
+from benchmarks.training_data import Data
 from conversion.errors import Refused, Unreadable
 from conversion.parent import Order, convert
 from serving.model import Model
@@ -22,7 +24,7 @@ class Outcome:
 
     name: str
     verdict: str
-    seconds: float
+    seconds: float = 0.0
     said: str = ""
     candidate: str = ""
     evidence: str = ""
@@ -39,10 +41,11 @@ class Outcome:
 
 
 ACCEPTED, REFUSED, NOTHING, UNFITTED, BROKEN = "accepted", "refused", "nothing to compare", "not fitted", "broken"
+HANG, CONVERTING, JUDGING = "hang", "converting", "judging"
 
 
-def outcome(name: str) -> Outcome:
-    """Never raises: whatever happens is an outcome."""
+def outcome(name: str, seed: int, begins: Callable[[str], None] = lambda stage: None) -> Outcome:
+    """Never raises: whatever happens is an outcome. `begins` is told of each stage."""
     case, start = cases()[name], time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -52,20 +55,28 @@ def outcome(name: str) -> Outcome:
             return Outcome(case.name, UNFITTED, _since(start), _first_line(error))
     if not answers_new_rows(estimator):
         return Outcome(case.name, NOTHING, _since(start))
-    start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="unjar-benchmark-") as folder:
-        source, output = Path(folder, "model.pkl"), Path(folder, "model.onnx")
-        source.write_bytes(pickle.dumps(estimator))
-        try:
-            with Watched() as seen:
-                report = convert(Order(source, output))
-        except Refused as error:
-            return Outcome(case.name, REFUSED, _since(start), _reason(error))
-        except Unreadable as error:
-            return Outcome(case.name, BROKEN, _since(start), _first_line(error))
-        seconds = _since(start)
-        judged = asdict(judge(estimator, data.X, Model.load(output)))
-    return _accepted(case.name, report, seconds, seen.peak_bytes, judged)
+        return _converted(name, estimator, data, Path(folder), seed, begins)
+
+
+def _converted(name: str, estimator: Any, data: Data, folder: Path, seed: int, begins: Callable[[str], None]) -> Outcome:
+    start, source, output = time.monotonic(), folder / "model.pkl", folder / "model.onnx"
+    source.write_bytes(pickle.dumps(estimator))
+    begins(CONVERTING)
+    try:
+        with Watched() as seen:
+            report = convert(Order(source, output))
+    except Refused as error:
+        return Outcome(name, REFUSED, _since(start), _reason(error), peak_bytes=seen.peak_bytes)
+    except Unreadable as error:
+        return Outcome(name, BROKEN, _since(start), _first_line(error))
+    seconds = _since(start)
+    begins(JUDGING)
+    try:
+        judged = asdict(judge(estimator, data.X, Model.load(output), seed))
+    except Exception as error:  # a judge that fails has not said that the model is right
+        judged = {"rows": 0, "mismatches": [f"the judge itself failed: {type(error).__name__}: {_first_line(error)}"]}
+    return _accepted(name, report, seconds, seen.peak_bytes, judged)
 
 
 def _accepted(name: str, report: dict[str, Any], seconds: float, peak_bytes: int, judged: dict[str, Any]) -> Outcome:

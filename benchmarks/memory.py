@@ -26,15 +26,15 @@ class Watched:
 
     def _watch(self) -> None:
         while not self._over.wait(EVERY_S):
-            self.peak_bytes = max([self.peak_bytes, *(_high_water(pid) for pid in _descendants(os.getpid()))])
+            self.peak_bytes = max([self.peak_bytes, *(_high_water(pid) for pid in descendants(os.getpid()))])
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     try:
         children = [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
     except OSError:
         return []
-    return children + [below for child in children for below in _descendants(child)]
+    return children + [below for child in children for below in descendants(child)]
 
 
 def _high_water(pid: int) -> int:

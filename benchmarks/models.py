@@ -16,8 +16,10 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils import all_estimators
 
 from benchmarks import training_data as on
+from benchmarks.large import large
 from benchmarks.pipelines import pipelines
 from benchmarks.training_data import Case, Maker
+from benchmarks.vendors import vendors
 
 ANSWERS_NEW_ROWS = ("predict", "transform")
 
@@ -108,4 +110,4 @@ def _usual(kind: Any) -> Maker:
 @cache
 def cases() -> dict[str, Case]:
     """All of them, by name."""
-    return {case.name: case for case in (*estimators(), *pipelines())}
+    return {case.name: case for case in (*estimators(), *pipelines(), *vendors(), *large())}

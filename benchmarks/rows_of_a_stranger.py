@@ -9,18 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-PER_KIND = 400
+from benchmarks.edge_rows import Answer, edge_rows
+
+PER_KIND, MISSING = 400, "missing categories"
 
 
-def strangers_rows(X: Any, *, single: bool, nan: bool, infinity: bool, seed: int) -> Iterator[tuple[str, Any]]:
-    """(kind, rows). `single`: the model takes float32, so only numbers that float32 holds are asked."""
+def strangers_rows(X: Any, *, single: bool, nan: bool, infinity: bool, seed: int, label: Answer) -> Iterator[tuple[str, Any]]:
+    """(kind, rows). `single`: the model takes float32, so only numbers that float32 holds are asked.
+
+    `label` is what scikit-learn answers first, for finding where its answer changes.
+    """
     rng = np.random.default_rng(seed)
     if isinstance(X, list):
         yield from _texts(X, rng)
     elif isinstance(X, pd.DataFrame):
-        yield from _frames(X, rng, single=single, nan=nan, infinity=infinity)
+        yield from _frames(X, rng, single=single, nan=nan, infinity=infinity, label=label)
     else:
-        for kind, rows in _tables(np.asarray(X, np.float64), rng, nan=nan, infinity=infinity):
+        for kind, rows in _tables(np.asarray(X, np.float64), rng, nan=nan, infinity=infinity, label=label):
             yield kind, _held(rows, single)
 
 
@@ -28,7 +33,7 @@ def _held(rows: Any, single: bool) -> Any:
     return rows.astype(np.float32).astype(np.float64) if single else rows
 
 
-def _tables(X: Any, rng: Any, *, nan: bool, infinity: bool) -> Iterator[tuple[str, Any]]:
+def _tables(X: Any, rng: Any, *, nan: bool, infinity: bool, label: Answer) -> Iterator[tuple[str, Any]]:
     known = X if nan else X[np.isfinite(X).all(axis=1)]
     whole = np.where(np.isnan(X), np.nanmedian(X, axis=0), X)
     spread, centre = whole.std(axis=0) + 1e-12, whole.mean(axis=0)
@@ -47,10 +52,19 @@ def _tables(X: Any, rng: Any, *, nan: bool, infinity: bool) -> Iterator[tuple[st
     yield "outside", _outside(whole, rng)
     yield "far outside", _far(whole, rng)
     yield "walks between far rows", _walks(np.concatenate([_outside(whole, rng), _far(whole, rng)]), rng)
+    yield from _answered(edge_rows(whole, label, rng))
     if nan:
         yield "missing values", _spoilt(whole, rng, np.nan)
     if infinity:
         yield "infinite values", _spoilt(whole, rng, np.inf)
+
+
+def _answered(kinds: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Without what scikit-learn refuses to answer while the rows are looked for."""
+    try:
+        yield from kinds
+    except (ValueError, TypeError):
+        return
 
 
 def _resampled(X: Any, rng: Any) -> Any:
@@ -105,23 +119,32 @@ def _spoilt(X: Any, rng: Any, value: float) -> Any:
     return rows
 
 
-def _frames(X: pd.DataFrame, rng: Any, *, single: bool, nan: bool, infinity: bool) -> Iterator[tuple[str, Any]]:
+def _frames(X: pd.DataFrame, rng: Any, *, single: bool, nan: bool, infinity: bool, label: Answer) -> Iterator[tuple[str, Any]]:
     numbers = [name for name in X.columns if X[name].dtype.kind in "iuf"]
     texts = [name for name in X.columns if name not in numbers]
+    values = X[numbers].to_numpy(np.float64, na_value=np.nan)
+
+    def joined(rows: Any, picked: Any) -> pd.DataFrame:
+        chosen = X[texts].iloc[picked].reset_index(drop=True)
+        return pd.DataFrame(_held(rows, single), columns=numbers).join(chosen)[list(X.columns)]
+
+    def of_the_first(rows: Any) -> Any:
+        return label(joined(rows, np.zeros(len(rows), int)))
+
     if numbers:
-        for kind, rows in _tables(X[numbers].to_numpy(np.float64), rng, nan=nan, infinity=infinity):
-            chosen = X[texts].iloc[rng.integers(0, len(X), len(rows))].reset_index(drop=True)
-            both = pd.DataFrame(_held(rows, single), columns=numbers).join(chosen)
-            yield kind, both[list(X.columns)]
+        for kind, rows in _tables(values, rng, nan=nan, infinity=infinity, label=of_the_first):
+            among = 1 if kind == "where the answer changes" else len(X)
+            yield kind, joined(rows, rng.integers(0, among, len(rows)))
     else:
         yield "columns resampled", pd.DataFrame({name: rng.choice(X[name], PER_KIND) for name in X.columns})
-    known = X if nan or not numbers else X[np.isfinite(X[numbers]).all(axis=1)]
-    for name in texts:
-        odd = [text for _, some in _texts(list(X[name].astype(str)), rng) for text in some][:250]
-        rows = known.iloc[rng.integers(0, len(known), len(odd))].reset_index(drop=True).copy()
-        rows[numbers] = _held(rows[numbers].astype(np.float64), single)
-        rows[name] = odd
-        yield f"other values of {name}", rows
+    whole = np.flatnonzero(np.isfinite(values).all(axis=1))
+    for name in (name for name in texts if X[name].dtype.kind != "b"):
+        odd = [text for _, some in _texts(list(X[name].dropna().astype(str)), rng) for text in some][:250]
+        for kind, other in ((f"other values of {name}", odd), (MISSING, [None] * 20)):
+            picked = rng.choice(whole, len(other))
+            rows = joined(values[picked], picked)
+            rows[name] = pd.Series(other, dtype=X[name].dtype if X[name].dtype != "category" else "category")
+            yield kind, rows
 
 
 _STRANGE = [

@@ -4,11 +4,11 @@ import os
 import platform
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.case import ACCEPTED, NOTHING, REFUSED, Outcome
+from benchmarks.case import ACCEPTED, HANG, NOTHING, REFUSED, Outcome
 
 PACKAGES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
 LONGEST = 300
@@ -17,28 +17,30 @@ _HEAD = """# Coverage: which scikit-learn models are converted, and on what evid
 Written by `python benchmarks/conversion.py`; do not edit. Each model is fitted on small data, pickled and converted as a
 user would. Every accepted model is then asked rows that the converter has not seen, made from the training data by other
 code with other seeds: alone, in sevens and all at once. A *silent mismatch* is an answer further from scikit-learn's than
-the model's own stated tolerance, or another label where scikit-learn's own scores are further apart than that.
+the model's own stated tolerance, or another label where what scikit-learn's `predict` compares is further apart than that.
+*Open* counts the answers that differ where scikit-learn leaves them open: within its own margin, or where it gives both
+answers itself to rows that differ in the last digits of a double.
 """
 
 
-def table(estimators: Sequence[Outcome], pipelines: Sequence[Outcome]) -> str:
+def table(groups: Mapping[str, Sequence[Outcome]]) -> str:
     """The whole page."""
-    everything = [*estimators, *pipelines]
-    parts = [_HEAD, *_headline(estimators, pipelines), *_silent(everything), *_slower(everything)]
-    for title, group in (("Estimators", estimators), ("Pipelines", pipelines)):
+    everything = [one for group in groups.values() for one in group]
+    parts = [_HEAD, *_headline(groups, everything), *_silent(everything), *_answered(everything), *_slower(everything)]
+    for title, group in groups.items():
         parts += [f"## {title} accepted\n", *_accepted(group), f"## {title} refused\n", *_refused(group)]
     nothing = ", ".join(one.name for one in everything if one.verdict == NOTHING)
     return "\n".join([*parts, "## Nothing to compare\n", f"No method answers new rows: {nothing}.\n"])
 
 
-def _headline(estimators: Sequence[Outcome], pipelines: Sequence[Outcome]) -> Iterator[str]:
-    everything = [*estimators, *pipelines]
-    wrong = sum(bool(one.mismatches) for one in everything)
-    rows = sum(one.judged["rows"] for one in everything if one.verdict == ACCEPTED)
-    yield f"**{wrong} silent mismatches** in {_count(everything, ACCEPTED)} accepted models on {rows:,} rows.\n"
+def _headline(groups: Mapping[str, Sequence[Outcome]], everything: Sequence[Outcome]) -> Iterator[str]:
+    wrong, accepted = sum(bool(one.mismatches) for one in everything), _count(everything, ACCEPTED)
+    rows, ties, edges = (_sum(everything, name) for name in ("rows", "ties", "edges"))
+    yield f"**{wrong} silent mismatches** in {accepted} accepted models on {rows:,} rows; {_count(everything, HANG)} hangs.\n"
+    yield f"Answers that differ within scikit-learn's own margin of a tie: {ties:,}; by its own rounding: {edges:,}.\n"
     yield "| | models | accepted | proved | bounded | tested | refused | nothing to compare | other |"
     yield "|---|---|---|---|---|---|---|---|---|"
-    for title, group in (("estimators", estimators), ("pipelines", pipelines)):
+    for title, group in groups.items():
         kinds = Counter(one.evidence for one in group)
         known = [_count(group, ACCEPTED), kinds["proved"], kinds["bounded"], kinds["tested"]]
         known += [_count(group, REFUSED), _count(group, NOTHING)]
@@ -46,8 +48,10 @@ def _headline(estimators: Sequence[Outcome], pipelines: Sequence[Outcome]) -> It
         yield f"| {title} | {len(group)} | {' | '.join(map(str, known))} | {other} |"
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     yield f"\nPython {platform.python_version()}, {versions}; commit {_commit()}; {_machine()}.\n"
-    open_ended = sum(one.judged["answered_all_the_same"] for one in everything if one.verdict == ACCEPTED)
-    yield f"Rows that scikit-learn refuses and the served model answers: {open_ended}.\n"
+
+
+def _sum(everything: Sequence[Outcome], name: str) -> int:
+    return sum(int(one.judged.get(name, 0)) for one in everything)
 
 
 def _count(group: Sequence[Outcome], verdict: str) -> int:
@@ -64,6 +68,13 @@ def _silent(everything: Sequence[Outcome]) -> Iterator[str]:
     yield ""
 
 
+def _answered(everything: Sequence[Outcome]) -> Iterator[str]:
+    yield "## Rows that scikit-learn refuses and the served model answers\n"
+    some = [one for one in everything if one.judged.get("answered")]
+    yield from (f"- {one.name}: " + ", ".join(f"{n} of {kind!r}" for kind, n in one.judged["answered"].items()) for one in some)
+    yield "" if some else "None.\n"
+
+
 def _slower(everything: Sequence[Outcome]) -> Iterator[str]:
     slow = [one for one in everything if one.verdict == ACCEPTED and one.onnx_us >= one.scikit_learn_us]
     yield "## Slower than scikit-learn on one row\n"
@@ -72,14 +83,16 @@ def _slower(everything: Sequence[Outcome]) -> Iterator[str]:
 
 
 def _accepted(group: Sequence[Outcome]) -> Iterator[str]:
-    yield "| model | candidate | evidence | largest gap | bytes | µs | scikit-learn µs | s | peak MB | rows judged |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    """`faster`: how many times, on one row."""
+    yield "| model | candidate | evidence | largest gap | bytes | µs | faster | s | peak MB | rows judged | open |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for one in group:
         if one.verdict == ACCEPTED:
+            faster = one.scikit_learn_us / one.onnx_us
             yield (
                 f"| {one.name} | {one.candidate} | {one.evidence} | {one.max_abs:.0e} | {one.size_bytes:,} |"
-                f" {one.onnx_us:.0f} | {one.scikit_learn_us:.0f} | {one.seconds:.0f} | {one.peak_bytes / 1e6:.0f} |"
-                f" {one.judged['rows']:,} |"
+                f" {one.onnx_us:.0f} | {faster:.{int(faster < 10)}f}× | {one.seconds:.0f} | {one.peak_bytes / 1e6:.0f} |"
+                f" {one.judged['rows']:,} | {one.judged.get('ties', 0) + one.judged.get('edges', 0)} |"
             )
     yield ""
 

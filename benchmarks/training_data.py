@@ -18,10 +18,11 @@ _WORDS = (
 
 @dataclass(frozen=True)
 class Data:
-    """What `fit` is given; `y` is None where there is nothing to learn from."""
+    """What `fit` is given; `y` is None where there is nothing to learn from, `weights` where every row counts alike."""
 
     X: Any
     y: Any = None
+    weights: Any = None
 
 
 def _table(seed: int = 7) -> tuple[Any, Any]:
@@ -260,4 +261,5 @@ class Case:
 
     def fitted(self) -> tuple[Any, Data]:
         data = self.data()
-        return self.make().fit(*([data.X] if data.y is None else [data.X, data.y])), data
+        weights = {} if data.weights is None else {"sample_weight": data.weights}
+        return self.make().fit(*([data.X] if data.y is None else [data.X, data.y]), **weights), data

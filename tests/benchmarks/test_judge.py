@@ -6,17 +6,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Binarizer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from benchmarks.judge import Verdict, judge
-from benchmarks.reference import decided_by_rounding
+from benchmarks.rounding import decided_by_rounding
 from benchmarks.rows_of_a_stranger import strangers_rows
 from serving.signature import Array, Signature, Tensor
 
 RNG = np.random.default_rng(4)
 X = RNG.standard_normal((60, 3)) * [1.0, 10.0, 0.1]
 Y = X[:, 0] + X[:, 1] / 10
+
+
+def positive(rows: Array) -> Array:
+    """A label that changes where the first number does its sign."""
+    return np.asarray(rows[:, 0] > 0)
 
 
 @dataclass
@@ -61,7 +69,7 @@ def test_one_wrong_value_is_seen_and_named() -> None:
         return np.where(answer == answer.max(), answer * 1.001, answer)
 
     found = judged(Ridge().fit(X, Y), VALUE, spoil=spoil).mismatches
-    assert found[0].startswith("training rows, batch of 1, predict: 1 of 1 rows; row 0: scikit-learn ")
+    assert found[0].startswith("training rows, batch of 1, predict: 1 of 1 rows; row [")
 
 
 def test_a_value_within_the_stated_tolerance_is_none() -> None:
@@ -112,7 +120,7 @@ def test_only_a_row_exactly_between_two_neighbours_leaves_the_vote_open(place: f
 
 
 def test_missing_values_are_asked_only_where_the_signature_takes_them() -> None:
-    kinds = [dict(strangers_rows(X, single=False, nan=nan, infinity=False, seed=1)) for nan in (False, True)]
+    kinds = [dict(strangers_rows(X, single=False, nan=nan, infinity=False, seed=1, label=positive)) for nan in (False, True)]
     assert all(np.isfinite(rows).all() for rows in kinds[0].values())
     assert np.isnan(kinds[1]["missing values"]).any(axis=0).all()
     assert np.isnan(kinds[1]["missing values"]).all(axis=1).any()
@@ -120,20 +128,42 @@ def test_missing_values_are_asked_only_where_the_signature_takes_them() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_model_in_single_precision_is_asked_only_what_float32_holds(seed: int) -> None:
-    for _, rows in strangers_rows(X, single=True, nan=False, infinity=False, seed=seed):
+    for _, rows in strangers_rows(X, single=True, nan=False, infinity=False, seed=seed, label=positive):
         assert (rows.astype(np.float32) == rows).all()
 
 
 def test_a_frame_is_moved_in_its_numbers_alone() -> None:
-    row = pd.DataFrame({"size": [1.5], "kind": ["thin"]})
-    seen: list[pd.DataFrame] = []
+    frame = pd.DataFrame({"size": [0.0, 2.0, 4.0], "kind": ["thin", "thin", "thick"]})
+    columns = ColumnTransformer([("n", StandardScaler(), ["size"]), ("c", OneHotEncoder(), ["kind"])])
+    fitted = make_pipeline(columns, KNeighborsClassifier(1)).fit(frame, [0, 1, 2])
+    row = pd.DataFrame({"size": [1.0], "kind": ["thin"]})
+    answered = 1 - fitted.predict(row)[0]
+    assert decided_by_rounding(fitted, "predict", row, lambda answer: bool(answer == answered))
+    assert not decided_by_rounding(fitted, "predict", row, lambda answer: bool(answer == 2))
 
-    class Watcher:
-        def predict(self, rows: pd.DataFrame) -> Array:
-            seen.append(rows)
-            return np.zeros(len(rows))
 
-    assert not decided_by_rounding(Watcher(), "predict", row, lambda answer: bool(answer == 1))
-    assert set(seen[0]["kind"]) == {"thin"}
-    assert 1 < seen[0]["size"].nunique() <= 9
-    assert np.allclose(seen[0]["size"], 1.5, rtol=1e-14)
+@pytest.mark.parametrize(
+    "step", [Binarizer(threshold=1.0), OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)]
+)
+def test_a_number_that_is_compared_as_it_was_sent_has_no_last_digits_to_differ_in(step: Any) -> None:
+    fitted = step.fit([[0.0], [1.0], [2.0]])
+    row = np.array([[1.0]])
+    given = fitted.transform(row)[0, 0]
+    assert not decided_by_rounding(fitted, "transform", row, lambda answer: bool(answer[0] != given))
+
+
+def test_rounding_behind_a_scaler_with_a_large_offset_is_seen() -> None:
+    """At 1e8 the last digits that a row has are coarser than the half way between its neighbours once it is scaled."""
+    known = 1e8 + np.array([[0.0], [0.1], [1.0]])
+    fitted = make_pipeline(StandardScaler(), KNeighborsClassifier(1)).fit(known, [0, 1, 1])
+    row = (known[:1] + known[1:2]) / 2
+    answered = 1 - fitted.predict(row)[0]
+    assert decided_by_rounding(fitted, "predict", row, lambda answer: bool(answer == answered))
+
+
+def test_a_row_at_zero_is_still_moved_behind_a_step_that_computes() -> None:
+    """Zero has no last digits of its own; what a scaler makes of it has."""
+    fitted = make_pipeline(StandardScaler(), KNeighborsClassifier(1)).fit([[-3.0], [3.0], [10.0]], [0, 1, 1])
+    row = np.array([[0.0]])
+    answered = 1 - fitted.predict(row)[0]
+    assert decided_by_rounding(fitted, "predict", row, lambda answer: bool(answer == answered))
