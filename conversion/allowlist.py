@@ -11,8 +11,9 @@ from typing import Any
 # Code for tests, data, plots and progress reaches files, processes and the network (a ScoringMonitor listens for pickles as
 # soon as it is made), `deprecated` rewrites classes; no fitted model needs any of it.
 _BARRED = set(
-    "tests conftest datasets externals _testing _mocking _test_common estimator_checks _build_utils parallel callback inspection "
-    "_plot _plotting _export _pprint _repr_html _reingold_tilford _show_versions discovery deprecation experimental".split()
+    "tests conftest datasets externals _testing _mocking _test_common estimator_checks _build_utils parallel callback "
+    "inspection _plot _plotting _export _pprint _repr_html _reingold_tilford _show_versions "
+    "discovery deprecation experimental".split()
 )
 
 _UFUNCS = (

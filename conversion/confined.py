@@ -39,7 +39,7 @@ def limit_of(error: BaseException) -> int | None:
 
 def landlock() -> int:
     """The version of the kernel's Landlock interface; 0 where there is none. From 4 it also keeps from TCP."""
-    return max(_libc().syscall(_CREATE_RULESET, None, 0, 1), 0)
+    return max(int(_libc().syscall(_CREATE_RULESET, None, 0, 1)), 0)
 
 
 def _libc() -> ctypes.CDLL:

@@ -45,6 +45,7 @@ def contract(question: Question, graph: Graph, examined: Sequence[Finding], limi
             allow_nan=column.name in missing.taken,
             allow_infinity=column.name in infinite.taken,
             categories=_only(question, column),
+            codes=_codes(question, column),
         )
         inputs.append(tensor if column.text or not limited else _within(tensor, _size(question, column), factor))
     outputs = tuple(Tensor(name, DATATYPES[array.dtype], (-1, *array.shape[1:])) for name, array in answered.items())
@@ -68,6 +69,9 @@ class _Special:
 
     def _holds(self, question: Question, graph: Graph, kind: str, value: float, names: list[str]) -> bool:
         rows = RowSet(kind, spoilt(question.sets[0].rows.feeds, value, names))
+        # Most objects refuse all of them: to see that, one is enough.
+        if not asked(question.ask, rows.only([0]), question.tie).rows.size:
+            return False
         special = asked(question.ask, rows, question.tie)
         if special.rows.size < rows.size:
             return False
@@ -146,3 +150,15 @@ def _only(question: Question, column: Column) -> tuple[Any, ...] | None:
     row: Feeds = question.sets[0].rows.only([0]).feeds
     found = asked(question.ask, RowSet("strange", {**row, column.name: strange}), question.tie)
     return tuple(column.categories) if found.refused.size else None
+
+
+def _codes(question: Question, column: Column) -> tuple[tuple[float, ...], ...] | None:
+    """The codes of each feature of a table, where scikit-learn refuses every other value; an empty tuple where any goes."""
+    restricted = []
+    row = question.sets[0].rows.only([0]).feeds
+    for feature, known in enumerate(column.codes):
+        strange = {name: array.copy() for name, array in row.items()}
+        strange[column.name][:, feature] = np.nanmax([*known, 0.0]) + 0.5
+        refused = bool(known) and asked(question.ask, RowSet("strange", strange), question.tie).refused.size > 0
+        restricted.append(tuple(code for code in known if np.isfinite(code)) if refused else ())
+    return tuple(restricted) if any(restricted) else None

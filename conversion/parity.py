@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from conversion.candidates import Candidate
-from conversion.decision import margins
+from conversion.decision import margins, undecided
 from conversion.progress import SILENT, Progress
 from conversion.reference import Answers, Reference
 from conversion.rows import DOUBLES, RowSet
@@ -25,19 +25,22 @@ BATCHES = (1, 2, 3, 1000)
 class Asked:
     """One set of rows with scikit-learn's answers, and which rows are so near another label that either is right.
 
-    `refused` are the rows of the set that scikit-learn does not answer.
+    At `undecided` rows any answer is scikit-learn's: which of equally near neighbours it takes is an accident. `refused` are
+    the rows of the set that scikit-learn does not answer.
     """
 
     rows: RowSet
     answers: Answers
     ties: Array
+    undecided: Array
     refused: RowSet
 
     def resized(self, batch: int) -> "Asked":
         """The same rows, repeated or cut to a batch of this size."""
         feeds = {name: np.resize(array, (batch, *array.shape[1:])) for name, array in self.rows.feeds.items()}
         answers = {name: np.resize(array, (batch, *array.shape[1:])) for name, array in self.answers.items()}
-        return Asked(RowSet(f"batch of {batch}", feeds), answers, np.resize(self.ties, batch), self.refused.only([]))
+        ties, undecided = np.resize(self.ties, batch), np.resize(self.undecided, batch)
+        return Asked(RowSet(f"batch of {batch}", feeds), answers, ties, undecided, self.refused.only([]))
 
 
 def asked(reference: Reference, rows: RowSet, tie: float) -> Asked:
@@ -49,7 +52,8 @@ def asked(reference: Reference, rows: RowSet, tie: float) -> Asked:
         accepted = np.array([_accepted(reference, rows.only([i])) for i in range(rows.size)])
         rows, refused = rows.only(accepted), rows.only(~accepted)
         answers = reference(rows.feeds) if rows.size else {}
-    return Asked(rows, answers, _ties(reference, rows, tie), refused)
+    open_ended = undecided(reference.estimator, reference.schema.native(rows.feeds)) if rows.size else np.zeros(0, bool)
+    return Asked(rows, answers, _ties(reference, rows, tie), open_ended, refused)
 
 
 def _ties(reference: Reference, rows: RowSet, tie: float) -> Array:
@@ -71,7 +75,7 @@ def _accepted(reference: Reference, row: RowSet) -> bool:
 
 @dataclass(frozen=True)
 class Finding:
-    """One output on one set of rows; `ties` rows have another label than scikit-learn's, within its own margin."""
+    """One output on one set of rows; `ties` rows have another answer than scikit-learn's, and could have had it there."""
 
     kind: str
     output: str
@@ -125,8 +129,14 @@ def compared(graph: Graph, one: Asked, tolerance: Mapping[str, Tolerance]) -> li
 def _finding(one: Asked, name: str, answered: Array, tolerance: Tolerance) -> Finding:
     wanted = one.answers[name]
     ties = 0
-    if wanted.dtype.kind != "f" and wanted.shape == answered.shape:
-        tied = one.ties.reshape(-1, *[1] * (wanted.ndim - 1)) & (wanted != answered)
+    if wanted.shape == answered.shape and (one.ties.any() or one.undecided.any()):
+        free = one.undecided if wanted.dtype.kind == "f" else one.undecided | one.ties
+        tied = free & _wrong(wanted, answered, tolerance)
         ties = int(tied.sum())
-        answered = np.where(tied, wanted.astype(answered.dtype), answered)
+        answered = np.where(tied.reshape(-1, *[1] * (wanted.ndim - 1)), wanted.astype(answered.dtype), answered)
     return Finding(one.rows.kind, name, compare(wanted, answered, tolerance), ties)
+
+
+def _wrong(wanted: Array, answered: Array, tolerance: Tolerance) -> Array:
+    """Which rows are out of tolerance: (n,)."""
+    return np.array([not compare(wanted[[i]], answered[[i]], tolerance).passed for i in range(len(wanted))], bool)

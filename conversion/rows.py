@@ -18,7 +18,7 @@ from conversion.schema import Feeds, Schema
 from serving.signature import Array
 
 TYPICAL, PAIRS = 1000, 60
-DOUBLES = ("doubles", "thresholds in double")
+DOUBLES = ("doubles", "thresholds in double", "halfway")
 ENLARGED = (10, 100, 1000)
 
 
@@ -45,14 +45,31 @@ def row_sets(estimator: Any, schema: Schema, seed: int = 0) -> list[RowSet]:
         made = [RowSet(kind, feeds) for kind, feeds in column_sets(schema, rng)]
         return [*made, *_enlarged(made[0].feeds)] if any(not column.text for column in schema.columns) else made
     tables = [(kind, representable(rows)) for kind, rows in _tables(estimator, schema, rng)]
-    typical = tables[0][1]
+    typical, known = tables[0][1], learned.rows(estimator, tables[0][1], rng)
     # Far out, and yet near another label: there the scores are large and their difference is small.
     far = representable(np.concatenate([typical[:200] * factor for factor in (1, 5, 30, 200)]))
     tables.append(("boundary", _boundary(estimator, schema, typical, rng)))
     tables.append(("far boundary", _boundary(estimator, schema, far, rng)))
     doubles = typical[:300] * (1 + 1e-9 * rng.standard_normal((min(300, len(typical)), 1)))
-    tables += zip(DOUBLES, (doubles, learned.thresholds(estimator, typical, rng, np.float64)), strict=True)
-    return [*(RowSet(kind, {"X": rows}) for kind, rows in tables if len(rows)), *_enlarged({"X": typical})]
+    sides = learned.thresholds(estimator, typical, rng, np.float64)
+    tables += zip(DOUBLES, (doubles, sides, _halfway(known, rng)), strict=True)
+    sets = [*(RowSet(kind, {"X": rows}) for kind, rows in tables if len(rows)), *_enlarged({"X": typical})]
+    return _coded(sets, schema.columns[0].codes, rng)
+
+
+def _coded(sets: list[RowSet], codes: Sequence[Sequence[float]], rng: np.random.Generator) -> list[RowSet]:
+    """The same with known codes in the features that hold codes; the first set as it was comes last."""
+    known = {i: [code for code in values if np.isfinite(code)] for i, values in enumerate(codes)}
+    if not any(known.values()):
+        return sets
+    strange, changed = RowSet("strange codes", sets[0].feeds), []
+    for one in sets:
+        rows = one.feeds["X"].copy()
+        for i, values in known.items():
+            if values:
+                rows[:, i] = rng.choice(values, len(rows))
+        changed.append(RowSet(one.kind, {"X": rows}))
+    return [*changed, strange]
 
 
 def _enlarged(feeds: Feeds) -> list[RowSet]:
@@ -100,7 +117,6 @@ def _tables(estimator: Any, schema: Schema, rng: np.random.Generator) -> Iterato
     known = learned.rows(estimator, typical, rng)
     yield "typical", np.concatenate([known[rng.permutation(len(known))[: TYPICAL // 2]], typical])[:TYPICAL]
     yield "learned", known
-    yield "halfway", _halfway(known, rng)
     yield "thresholds", learned.thresholds(estimator, typical, rng)
     yield "zeros", np.stack([np.full(width, value) for value in (0.0, -0.0, 1e-45, -1e-45, 1e-38)])
     yield "whole numbers", np.round(typical)[:200]

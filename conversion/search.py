@@ -124,7 +124,10 @@ def _one_row_us(question: Question, graph: Graph) -> float:
 
 
 def _refusal(question: Question, tried: list[Tried]) -> str:
-    reasons = [f"  {one.name}: {one.verdict}" for one in tried]
+    first: dict[str, str] = {}
+    for one in tried:
+        first.setdefault(one.verdict, one.name)
+    reasons = [f"  {one.name}: {one.verdict if first[one.verdict] == one.name else 'the same'}" for one in tried]
     nearest = next((one for one in tried if one.finding is not None), tried[0])
     told = diagnosis(question, nearest.candidate, nearest.finding)
     return "\n".join([f"no translation of {describe(question.estimator)} answers as scikit-learn does", *reasons, told])

@@ -49,8 +49,9 @@ def widens(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
 class Tensor:
     """One input or output. `shape` begins with -1, the number of rows.
 
-    With `categories` the model answers these values only, as scikit-learn refuses every other. With `low` and `high`, one
-    number per feature, it answers finite numbers between them, as further out nobody compared its answers.
+    With `categories` the model answers these values only, as scikit-learn refuses every other; with `codes` the same for
+    each feature of a table, where an empty tuple stands for any value. With `low` and `high`, one number per feature, it
+    answers finite numbers between them, as further out nobody compared its answers.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Tensor:
     allow_nan: bool = False
     allow_infinity: bool = False
     categories: tuple[Any, ...] | None = None
+    codes: tuple[tuple[float, ...], ...] | None = None
     low: tuple[float, ...] | None = None
     high: tuple[float, ...] | None = None
 
@@ -79,9 +81,21 @@ class Tensor:
             self._refuse_not_finite(array)
         if self.categories is not None:
             self._refuse_unknown(array)
+        for feature, known in enumerate(self.codes or ()):
+            if known:
+                self._refuse_unknown_code(array[:, feature], feature, known)
         if self._range is not None:
             self._refuse_outside(array, *self._range)
         return array.astype(self.dtype, copy=False)
+
+    def _refuse_unknown_code(self, values: Array, feature: int, known: tuple[float, ...]) -> None:
+        strange = ~np.isin(values, known) & ~np.isnan(values)
+        if strange.any():
+            row = int(strange.argmax())
+            raise InvalidInput(
+                f"input {self.name!r}: {values[row]:g} at row {row}, column {feature} is none of the {len(known)} codes that the"
+                " model knows there"
+            )
 
     @cached_property
     def _range(self) -> tuple[Array, Array] | None:
@@ -173,6 +187,8 @@ def _describe(tensor: Tensor) -> dict[str, Any]:
         described["allow_infinity"] = True
     if tensor.categories is not None:
         described["categories"] = list(tensor.categories)
+    if tensor.codes is not None:
+        described["codes"] = [list(known) for known in tensor.codes]
     if tensor.low is not None and tensor.high is not None:
         described["range"] = {"low": list(tensor.low), "high": list(tensor.high)}
     return described
@@ -184,9 +200,12 @@ def _tensor(entry: Mapping[str, Any]) -> Tensor:
     given = {name: value for name, value in entry.items() if name != "range"} | {"shape": tuple(entry["shape"])}
     if "categories" in entry:
         given["categories"] = tuple(entry["categories"])
+    if "codes" in entry:
+        given["codes"] = tuple(tuple(known) for known in entry["codes"])
     if "range" in entry:
         given |= {side: tuple(entry["range"][side]) for side in ("low", "high")}
     tensor = Tensor(**given)
-    if any(end is not None and len(end) != tensor.shape[-1] for end in (tensor.low, tensor.high)):
-        raise KeyError("range")
+    for name in ("codes", "low", "high"):
+        if getattr(tensor, name) is not None and len(getattr(tensor, name)) != tensor.shape[-1]:
+            raise KeyError(name)
     return tensor

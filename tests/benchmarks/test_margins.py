@@ -99,7 +99,7 @@ def test_votes_of_three_duels_that_circle_are_settled_by_rule() -> None:
 
 
 def test_an_estimator_that_is_not_known_leaves_nothing_open() -> None:
-    class Unknown(LogisticRegression):
+    class Unknown(LogisticRegression):  # type: ignore[misc]
         """Of no kind that has a rule once it is no linear model."""
 
     class Stranger:

@@ -132,6 +132,19 @@ def test_infinity_and_nan_are_outside_no_range_where_they_are_taken() -> None:
         signature(**RANGE, allow_nan=True).accept({"X": rows})
 
 
+def test_a_code_that_the_model_does_not_know_is_refused_in_its_column_alone() -> None:
+    known = signature(codes=((), (1.0, 2.0)))
+    rows = np.array([[7.5, 1.0], [8.0, 2.0]])
+    assert known.accept({"X": rows})["X"] is rows
+    with pytest.raises(InvalidInput, match=r"1\.5 at row 1, column 1 is none of the 2 codes"):
+        known.accept({"X": np.array([[7.5, 1.0], [8.0, 1.5]])})
+
+
+def test_codes_come_back_from_json_as_they_were() -> None:
+    known = signature(codes=((), (1.0, 2.0)))
+    assert Signature.from_json(known.to_json()) == known
+
+
 def test_a_range_comes_back_from_json_as_it_was() -> None:
     one = signature(**RANGE)
     assert Signature.from_json(one.to_json()) == one
