@@ -93,8 +93,8 @@ class Tensor:
         if strange.any():
             row = int(strange.argmax())
             raise InvalidInput(
-                f"input {self.name!r}: {values[row]:g} at row {row}, column {feature} is none of the {len(known)} codes that the"
-                " model knows there"
+                f"input {self.name!r}: {values[row]:g} at row {row}, column {feature} is none of the {len(known)} codes"
+                " that the model knows there"
             )
 
     @cached_property
