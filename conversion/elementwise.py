@@ -55,6 +55,11 @@ def told(step: Any, rows: Row) -> Row:
 
 def is_told(step: Any) -> bool:
     """Can it be written and proved by itself, wherever it stands?"""
+    if isinstance(step, ColumnTransformer):
+        parts = [one for _, part, _ in step.transformers_ if not isinstance(part, str) for one in steps_of(part)]
+        return not step.transformer_weights and all(is_told(part) for part in parts)
+    if isinstance(step, FunctionTransformer):
+        return step.func is None
     return type(step) in WRITTEN
 
 
@@ -240,6 +245,22 @@ def _write_support(write: Writer, step: Any, rows: str) -> str:
     return _write_selected(write, step.get_support(indices=True), rows)
 
 
+def _width(step: Any) -> int:
+    """How many columns a ColumnTransformer answers."""
+    return sum(len(range(*one.indices(2**31))) for one in step.output_indices_.values())
+
+
+def _write_columns(write: Writer, step: Any, rows: str) -> str:
+    """skl2onnx 1.20 leaves all columns in their order where one part takes them in another."""
+    answers = []
+    for name, part, _ in step.transformers_:
+        places = step._transformer_to_input_indices[name]
+        if len(places) and part != "drop":
+            chosen = _write_selected(write, places, rows)
+            answers.append(chosen if isinstance(part, str) else write_in_turn(write, steps_of(part), chosen))
+    return answers[0] if len(answers) == 1 else write.node("Concat", answers, axis=1)
+
+
 WRITTEN: dict[type, tuple[Callable[[Writer, Any, str], str], Callable[[Any], int]]] = {
     StandardScaler: (_scaled, lambda step: step.n_features_in_),
     RobustScaler: (_scaled, lambda step: step.n_features_in_),
@@ -247,6 +268,8 @@ WRITTEN: dict[type, tuple[Callable[[Writer, Any, str], str], Callable[[Any], int
     MaxAbsScaler: (_write_largest, lambda step: step.n_features_in_),
     Binarizer: (_write_binary, lambda step: step.n_features_in_),
     SimpleImputer: (_write_imputed, lambda step: len(_kept(step)[0]) + len(getattr(step.indicator_, "features_", ()))),
+    FunctionTransformer: (lambda write, step, rows: rows, lambda step: step.n_features_in_),
+    ColumnTransformer: (_write_columns, _width),
     **{kind: (_write_support, lambda step: int(step.get_support().sum())) for kind in SELECTORS},
 }
 """Each formula, and how many columns it answers."""

@@ -50,6 +50,9 @@ BEFORE: dict[str, Any] = {
     "unchanged": FunctionTransformer(),
     "columns": ColumnTransformer(PARTS, remainder="passthrough"),
     "columns, some dropped": ColumnTransformer([("p", "passthrough", [2, 0]), *PARTS[:1]], remainder="drop"),
+    "columns in another order": ColumnTransformer([("a", StandardScaler(), [2, 3, 0, 1])]),
+    "columns by numpy's numbers": ColumnTransformer([("a", RobustScaler(), np.array([2, 0]))], remainder=MinMaxScaler()),
+    "columns inside columns": ColumnTransformer([("a", ColumnTransformer(PARTS), slice(0, 4)), ("d", "drop", [1])]),
     "united": FeatureUnion([("a", StandardScaler()), ("b", MinMaxScaler()), ("c", "passthrough")]),
 }
 FILLED = {
