@@ -60,6 +60,8 @@ def is_told(step: Any) -> bool:
         return not step.transformer_weights and all(is_told(part) for part in parts)
     if isinstance(step, FunctionTransformer):
         return step.func is None
+    if isinstance(step, SimpleImputer):
+        return isinstance(step.missing_values, int | float) and np.dtype(step._fill_dtype).kind in "fiu"
     return type(step) in WRITTEN
 
 
@@ -110,17 +112,14 @@ def _binary(step: Any, rows: Row) -> Row:
 
 def _missing(step: Any, one: Column) -> Column:
     """sklearn.utils._mask._get_mask"""
-    missing = step.missing_values
-    if not isinstance(missing, int | float):
-        raise NotAlike(f"missing values are {missing!r}, no number")
-    if np.isnan(missing):
+    if np.isnan(step.missing_values):
         return Column("IsNaN", (one,), TensorProto.BOOL)
-    return Column("Equal", (one, number(missing)), TensorProto.BOOL)
+    return Column("Equal", (one, number(step.missing_values)), TensorProto.BOOL)
 
 
 def _kept(step: Any) -> tuple[Array, Array]:
     """The columns that a SimpleImputer keeps, and what it puts in for each. Raises NotAlike for what are no numbers."""
-    if np.dtype(step._fill_dtype).kind not in "fiu":
+    if not is_told(step):
         raise NotAlike("a SimpleImputer fills in what are no numbers")
     values = np.asarray(step.statistics_, np.float64)
     kept = np.arange(len(values)) if step.keep_empty_features else np.flatnonzero(~np.isnan(values))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 from skl2onnx import update_registered_converter
-from skl2onnx._parse import sklearn_parsers_map
+from skl2onnx._parse import _parse_sklearn_simple_model, sklearn_parsers_map
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
 from sklearn.base import BaseEstimator, ClassifierMixin, OutlierMixin
@@ -58,8 +58,7 @@ def registered(wanted: bool) -> Iterator[None]:
 def register(kind: type) -> None:
     """The converter of one class, from here on."""
     if kind in STEPS:
-        update_registered_converter(kind, f"UnjarExact{kind.__name__}", _shape_of_step, _convert_step, overwrite=True)
-        sklearn_parsers_map[kind] = _parser(sklearn_parsers_map.get(kind))
+        _register_step(kind)
         return
     options = {"score_samples": [False]} if issubclass(kind, OutlierMixin) else None
     if issubclass(kind, ClassifierMixin):
@@ -67,18 +66,23 @@ def register(kind: type) -> None:
     update_registered_converter(kind, f"Unjar{kind.__name__}", _shape, _convert, overwrite=True, options=options)
 
 
-def _parser(before: Any) -> Any:
-    """One output for a step that is told; what skl2onnx did before for any other."""
+def _register_step(kind: type) -> None:
+    """A step that is told has one output and our converter; any other is left to whom it belonged before."""
+    alias, parser, ours = sklearn_operator_name_map.get(kind), sklearn_parsers_map.get(kind), f"UnjarExact{kind.__name__}"
+    if alias == ours:
+        return
 
     def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-        if before is not None and not is_told(model):
-            return before(scope, model, inputs, custom_parsers)
-        operator = scope.declare_local_operator(f"UnjarExact{type(model).__name__}", model)
-        operator.inputs = inputs
-        operator.outputs.append(scope.declare_local_variable("variable", DoubleTensorType()))
-        return operator.outputs
+        if is_told(model):
+            operator = scope.declare_local_operator(ours, model)
+            operator.inputs = inputs
+            operator.outputs.append(scope.declare_local_variable("variable", DoubleTensorType()))
+            return operator.outputs
+        if parser is not None:
+            return parser(scope, model, inputs, custom_parsers)
+        return _parse_sklearn_simple_model(scope, model, inputs, custom_parsers, alias=alias)
 
-    return parse
+    update_registered_converter(kind, ours, _shape_of_step, _convert_step, overwrite=True, parser=parse)
 
 
 def applies(step: Any) -> bool:

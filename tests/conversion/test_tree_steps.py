@@ -16,6 +16,7 @@ from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
+    OneHotEncoder,
     QuantileTransformer,
     RobustScaler,
     StandardScaler,
@@ -107,6 +108,16 @@ def test_a_data_frame_of_numbers_is_proved(rows: Array) -> None:
     part = ColumnTransformer([("s", StandardScaler(), ["d", "b"])], remainder="passthrough")
     model = Pipeline([("c", part), ("t", ExtraTreesClassifier(4, random_state=0))]).fit(frame, labels(rows))
     assert prove(written(model), model).trees == 12
+
+
+def test_columns_of_texts_are_left_to_who_wrote_them_before(rows: Array) -> None:
+    frame = pd.DataFrame({"kind": np.array(["a", "b"], object)[(rows[:, 0] > 0).astype(int)], "weight": rows[:, 1]})
+    parts = ColumnTransformer([("k", OneHotEncoder(), ["kind"]), ("w", StandardScaler(), ["weight"])])
+    model = make_pipeline(parts, DecisionTreeClassifier(random_state=0)).fit(frame, labels(rows))
+    graph = written(model)
+    assert [node.op_type for node in graph.graph.node].count("TreeEnsemble") == 1
+    with pytest.raises(NotProved, match="text"):
+        prove(graph, model)
 
 
 @pytest.mark.parametrize("step", [PCA(2), QuantileTransformer(n_quantiles=5), FunctionTransformer(np.log1p)])
