@@ -19,6 +19,8 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from conversion.candidates import EXACT_FLOAT32, EXACT_FLOAT64, candidates_for
@@ -127,6 +129,8 @@ def test_many_trees_are_added_in_scikit_learns_order() -> None:
 def test_the_order_of_candidates_keeps_scikit_learns_precision(rows: Array) -> None:
     assert candidates_for(fitted("forest", rows))[0] == EXACT_FLOAT32
     assert candidates_for(fitted("histogram", rows))[0] == EXACT_FLOAT64
+    scaled = make_pipeline(StandardScaler(), RandomForestRegressor(2)).fit(rows, real(rows))
+    assert all(candidate.real == np.float64 for candidate in candidates_for(scaled))
     assert not any(candidate.exact_trees for candidate in candidates_for(LinearRegression().fit(rows, real(rows))))
 
 
