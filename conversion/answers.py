@@ -240,7 +240,10 @@ def _weighed(write: Nodes, model: Any, member: Any, weight: float, rows: Any) ->
 
 
 def _median(write: Nodes, model: Any, rows: Any) -> Answer:
-    """AdaBoostRegressor._get_median_predict: the first member, in the order of predictions, at half of all weights."""
+    """AdaBoostRegressor._get_median_predict: the first member, in the order of predictions, at half of all weights.
+
+    numpy may order equal predictions otherwise, which changes nothing but the rounding of the running sum of weights.
+    """
     members, count = model.estimators_, len(model.estimators_)
     try:
         given = write.trees(members_apart(members), rows)

@@ -77,7 +77,10 @@ def _in_order(estimator: Any) -> list[Candidate]:
     plain = [FLOAT64, *([MIXED] if _affine_steps(estimator) and not exact else []), FLOAT32]
     if not exact:
         return plain
-    first_casts = exact[0] is steps[0] and forests.compares_in_float32(exact[0])
+    if exact[0] is not steps[0]:
+        # A row that stands on a split falls beside it where a step before the trees has rounded to float32.
+        return [EXACT_FLOAT64, FLOAT64]
+    first_casts = forests.compares_in_float32(exact[0])
     return [EXACT_FLOAT32, EXACT_FLOAT64, *plain] if first_casts else [EXACT_FLOAT64, EXACT_FLOAT32, *plain]
 
 

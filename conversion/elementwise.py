@@ -55,6 +55,13 @@ def told(step: Any, rows: Row) -> Row:
 
 def is_told(step: Any) -> bool:
     """Can it be written and proved by itself, wherever it stands?"""
+    if isinstance(step, ColumnTransformer):
+        parts = [one for _, part, _ in step.transformers_ if not isinstance(part, str) for one in steps_of(part)]
+        return not step.transformer_weights and all(is_told(part) for part in parts)
+    if isinstance(step, FunctionTransformer):
+        return step.func is None
+    if isinstance(step, SimpleImputer):
+        return isinstance(step.missing_values, int | float) and np.dtype(step._fill_dtype).kind in "fiu"
     return type(step) in WRITTEN
 
 
@@ -105,17 +112,14 @@ def _binary(step: Any, rows: Row) -> Row:
 
 def _missing(step: Any, one: Column) -> Column:
     """sklearn.utils._mask._get_mask"""
-    missing = step.missing_values
-    if not isinstance(missing, int | float):
-        raise NotAlike(f"missing values are {missing!r}, no number")
-    if np.isnan(missing):
+    if np.isnan(step.missing_values):
         return Column("IsNaN", (one,), TensorProto.BOOL)
-    return Column("Equal", (one, number(missing)), TensorProto.BOOL)
+    return Column("Equal", (one, number(step.missing_values)), TensorProto.BOOL)
 
 
 def _kept(step: Any) -> tuple[Array, Array]:
     """The columns that a SimpleImputer keeps, and what it puts in for each. Raises NotAlike for what are no numbers."""
-    if np.dtype(step._fill_dtype).kind not in "fiu":
+    if not is_told(step):
         raise NotAlike("a SimpleImputer fills in what are no numbers")
     values = np.asarray(step.statistics_, np.float64)
     kept = np.arange(len(values)) if step.keep_empty_features else np.flatnonzero(~np.isnan(values))
@@ -240,6 +244,22 @@ def _write_support(write: Writer, step: Any, rows: str) -> str:
     return _write_selected(write, step.get_support(indices=True), rows)
 
 
+def _width(step: Any) -> int:
+    """How many columns a ColumnTransformer answers."""
+    return sum(len(range(*one.indices(2**31))) for one in step.output_indices_.values())
+
+
+def _write_columns(write: Writer, step: Any, rows: str) -> str:
+    """skl2onnx 1.20 leaves all columns in their order where one part takes them in another."""
+    answers = []
+    for name, part, _ in step.transformers_:
+        places = step._transformer_to_input_indices[name]
+        if len(places) and part != "drop":
+            chosen = _write_selected(write, places, rows)
+            answers.append(chosen if isinstance(part, str) else write_in_turn(write, steps_of(part), chosen))
+    return answers[0] if len(answers) == 1 else write.node("Concat", answers, axis=1)
+
+
 WRITTEN: dict[type, tuple[Callable[[Writer, Any, str], str], Callable[[Any], int]]] = {
     StandardScaler: (_scaled, lambda step: step.n_features_in_),
     RobustScaler: (_scaled, lambda step: step.n_features_in_),
@@ -247,6 +267,8 @@ WRITTEN: dict[type, tuple[Callable[[Writer, Any, str], str], Callable[[Any], int
     MaxAbsScaler: (_write_largest, lambda step: step.n_features_in_),
     Binarizer: (_write_binary, lambda step: step.n_features_in_),
     SimpleImputer: (_write_imputed, lambda step: len(_kept(step)[0]) + len(getattr(step.indicator_, "features_", ()))),
+    FunctionTransformer: (lambda write, step, rows: rows, lambda step: step.n_features_in_),
+    ColumnTransformer: (_write_columns, _width),
     **{kind: (_write_support, lambda step: int(step.get_support().sum())) for kind in SELECTORS},
 }
 """Each formula, and how many columns it answers."""

@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 from skl2onnx import update_registered_converter
+from skl2onnx._parse import _parse_sklearn_simple_model, sklearn_parsers_map
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
 from sklearn.base import BaseEstimator, ClassifierMixin, OutlierMixin
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier
+from sklearn.preprocessing import FunctionTransformer
 
 from conversion.answers import TOLD, Answer, answer
 from conversion.attributes import written
-from conversion.elementwise import WRITTEN, write_in_turn
+from conversion.elementwise import WRITTEN, is_told, write_in_turn
 from conversion.ensembles import Ensemble, NotCovered
 from conversion.repairs.classes import OPTIONS, SCORES, label_type, write_labels
 from conversion.terms import told, within
@@ -30,6 +32,8 @@ DOMAIN, OPSET = "ai.onnx.ml", 5
 # skl2onnx 1.20 knows the domain up to this version and refuses a newer node; `translate` raises the import afterwards.
 DECLARED = 3
 NAME = "exact_trees"
+# `ufuncs` writes the functions of a FunctionTransformer.
+STEPS = tuple(kind for kind in WRITTEN if kind is not FunctionTransformer)
 # Those whose decision_function is told.
 SCORED = (AdaBoostClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier)
 
@@ -37,27 +41,48 @@ SCORED = (AdaBoostClassifier, GradientBoostingClassifier, HistGradientBoostingCl
 @contextmanager
 def registered(wanted: bool) -> Iterator[None]:
     """While it lasts skl2onnx writes what is told in `answers` and `elementwise` this way, wherever it stands."""
-    kinds = (*TOLD, *WRITTEN) if wanted else ()
-    saved = {kind: sklearn_operator_name_map[kind] for kind in kinds if kind in sklearn_operator_name_map}
+    kinds = (*TOLD, *STEPS) if wanted else ()
+    tables: tuple[dict[type, Any], ...] = (sklearn_operator_name_map, sklearn_parsers_map)
+    saved = [{kind: table[kind] for kind in kinds if kind in table} for table in tables]
     for kind in kinds:
         register(kind)
     try:
         yield
     finally:
-        for kind in kinds:
-            del sklearn_operator_name_map[kind]
-        sklearn_operator_name_map.update(saved)
+        for table, before in zip(tables, saved, strict=True):
+            for kind in kinds:
+                table.pop(kind, None)
+            table.update(before)
 
 
 def register(kind: type) -> None:
     """The converter of one class, from here on."""
-    if kind in WRITTEN:
-        update_registered_converter(kind, f"UnjarExact{kind.__name__}", _shape_of_step, _convert_step, overwrite=True)
+    if kind in STEPS:
+        _register_step(kind)
         return
     options = {"score_samples": [False]} if issubclass(kind, OutlierMixin) else None
     if issubclass(kind, ClassifierMixin):
         options = SCORES if kind in SCORED else OPTIONS
     update_registered_converter(kind, f"Unjar{kind.__name__}", _shape, _convert, overwrite=True, options=options)
+
+
+def _register_step(kind: type) -> None:
+    """A step that is told has one output and our converter; any other is left to whom it belonged before."""
+    alias, parser, ours = sklearn_operator_name_map.get(kind), sklearn_parsers_map.get(kind), f"UnjarExact{kind.__name__}"
+    if alias == ours:
+        return
+
+    def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+        if is_told(model):
+            operator = scope.declare_local_operator(ours, model)
+            operator.inputs = inputs
+            operator.outputs.append(scope.declare_local_variable("variable", DoubleTensorType()))
+            return operator.outputs
+        if parser is not None:
+            return parser(scope, model, inputs, custom_parsers)
+        return _parse_sklearn_simple_model(scope, model, inputs, custom_parsers, alias=alias)
+
+    update_registered_converter(kind, ours, _shape_of_step, _convert_step, overwrite=True, parser=parse)
 
 
 def applies(step: Any) -> bool:

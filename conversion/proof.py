@@ -33,9 +33,9 @@ class NotProved(Exception):
 class Proof:
     """Every split and leaf agrees, and so does every operator before and after them.
 
-    A runtime that adds in the order of the trees, as one thread does, gets scikit-learn's very sums; in any other order they
-    differ by at most `rounding`. What `after` names is not the same to the last bit: a library's exponential errs by some
-    units in the last place; where labels come from the sums, it decides none.
+    A runtime that adds in the order of the trees, as one thread does, gets the very sums that scikit-learn gets in one job; in
+    any other order they differ by at most `rounding`. Operators in `after` are a library's own: they err by some units in the
+    last place. Labels are decided before them, but an isolation forest's, which compares its score with zero.
     """
 
     trees: int

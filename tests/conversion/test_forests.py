@@ -19,6 +19,8 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from conversion.candidates import EXACT_FLOAT32, EXACT_FLOAT64, candidates_for
@@ -30,6 +32,7 @@ from conversion.search import Accepted, search
 from conversion.terms import told
 from conversion.translate import translate
 from tests.conversion.asking import question
+from tests.conversion.exact import agrees
 
 Array = np.ndarray[Any, Any]
 
@@ -86,25 +89,26 @@ def fitted(name: str, rows: Array) -> Any:
 
 @pytest.mark.parametrize("name", FITTED)
 def test_an_ensemble_is_proved_and_every_answer_is_scikit_learns(name: str, rows: Array) -> None:
-    model = fitted(name, rows)
-    accepted = search(question(model))
-    assert accepted.candidate.exact_trees
-    assert prove(accepted.graph, model).rounding < 1e-6
-    for finding in accepted.findings:
-        size = max(1.0, np.abs(real(rows)).max())
-        assert finding.gap.max_abs <= 1e-14 * size, finding
+    assert agrees(fitted(name, rows), rows).rounding < 1e-6
+
+
+@pytest.mark.parametrize("name", ["forest of labels", "histogram gamma", "isolation"])
+def test_an_exact_candidate_is_accepted_first(name: str, rows: Array) -> None:
+    accepted = search(question(fitted(name, rows)))
+    assert accepted.evidence["evidence"] == "proved"
+    assert [one.name for one in accepted.tried] == [accepted.candidate.name]
 
 
 @pytest.mark.parametrize("name", WITH_NAN)
 def test_a_missing_value_goes_to_the_side_it_was_fitted_to(name: str, rows: Array) -> None:
     missing = rows.copy()
     missing[np.random.default_rng(0).random(rows.shape) < 0.2] = np.nan
-    model = fitted(name, missing)
-    accepted = search(question(model))
-    assert accepted.signature.inputs[0].allow_nan
-    answered = accepted.session.answer({"X": missing}, ["predict"])["predict"]
-    wanted = model.predict(missing)
-    assert (answered == wanted).all() if wanted.dtype.kind in "OU" else np.allclose(answered, wanted, rtol=1e-13)
+    agrees(fitted(name, missing), missing)
+
+
+def test_missing_values_are_taken_where_scikit_learn_takes_them(rows: Array) -> None:
+    missing = np.where(np.random.default_rng(0).random(rows.shape) < 0.2, np.nan, rows)
+    assert search(question(fitted("tree of labels", missing))).signature.inputs[0].allow_nan
 
 
 def test_votes_that_tie_fall_as_they_do_in_scikit_learn() -> None:
@@ -112,13 +116,21 @@ def test_votes_that_tie_fall_as_they_do_in_scikit_learn() -> None:
     labels = (grid.sum(axis=1) % 2).astype(int)
     model = RandomForestClassifier(2, random_state=0, max_depth=4).fit(grid, labels)
     assert (model.predict_proba(grid) == 0.5).all(axis=1).sum() > 5
-    accepted = search(question(model))
-    assert (accepted.session.answer({"X": grid}, ["predict"])["predict"] == model.predict(grid)).all()
+    agrees(model, grid)
+
+
+def test_many_trees_are_added_in_scikit_learns_order() -> None:
+    rng = np.random.default_rng(0)
+    rows, labels = rng.integers(0, 5, (300, 4)).astype(np.float64), rng.integers(0, 2, 300)
+    model = RandomForestClassifier(150, random_state=0, max_depth=4, n_jobs=1).fit(rows, labels)
+    agrees(model, rows, loose=0.0)
 
 
 def test_the_order_of_candidates_keeps_scikit_learns_precision(rows: Array) -> None:
     assert candidates_for(fitted("forest", rows))[0] == EXACT_FLOAT32
     assert candidates_for(fitted("histogram", rows))[0] == EXACT_FLOAT64
+    scaled = make_pipeline(StandardScaler(), RandomForestRegressor(2)).fit(rows, real(rows))
+    assert all(candidate.real == np.float64 for candidate in candidates_for(scaled))
     assert not any(candidate.exact_trees for candidate in candidates_for(LinearRegression().fit(rows, real(rows))))
 
 

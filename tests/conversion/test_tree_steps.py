@@ -16,6 +16,7 @@ from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
+    OneHotEncoder,
     QuantileTransformer,
     RobustScaler,
     StandardScaler,
@@ -50,6 +51,9 @@ BEFORE: dict[str, Any] = {
     "unchanged": FunctionTransformer(),
     "columns": ColumnTransformer(PARTS, remainder="passthrough"),
     "columns, some dropped": ColumnTransformer([("p", "passthrough", [2, 0]), *PARTS[:1]], remainder="drop"),
+    "columns in another order": ColumnTransformer([("a", StandardScaler(), [2, 3, 0, 1])]),
+    "columns by numpy's numbers": ColumnTransformer([("a", RobustScaler(), np.array([2, 0]))], remainder=MinMaxScaler()),
+    "columns inside columns": ColumnTransformer([("a", ColumnTransformer(PARTS), slice(0, 4)), ("d", "drop", [1])]),
     "united": FeatureUnion([("a", StandardScaler()), ("b", MinMaxScaler()), ("c", "passthrough")]),
 }
 FILLED = {
@@ -104,6 +108,16 @@ def test_a_data_frame_of_numbers_is_proved(rows: Array) -> None:
     part = ColumnTransformer([("s", StandardScaler(), ["d", "b"])], remainder="passthrough")
     model = Pipeline([("c", part), ("t", ExtraTreesClassifier(4, random_state=0))]).fit(frame, labels(rows))
     assert prove(written(model), model).trees == 12
+
+
+def test_columns_of_texts_are_left_to_who_wrote_them_before(rows: Array) -> None:
+    frame = pd.DataFrame({"kind": np.array(["a", "b"], object)[(rows[:, 0] > 0).astype(int)], "weight": rows[:, 1]})
+    parts = ColumnTransformer([("k", OneHotEncoder(), ["kind"]), ("w", StandardScaler(), ["weight"])])
+    model = make_pipeline(parts, DecisionTreeClassifier(random_state=0)).fit(frame, labels(rows))
+    graph = written(model)
+    assert [node.op_type for node in graph.graph.node].count("TreeEnsemble") == 1
+    with pytest.raises(NotProved, match="text"):
+        prove(graph, model)
 
 
 @pytest.mark.parametrize("step", [PCA(2), QuantileTransformer(n_quantiles=5), FunctionTransformer(np.log1p)])
