@@ -16,13 +16,10 @@ from conversion.rounding import MALFORMED, NotBounded, Value
 from conversion.tensors import Tensor, Tensors
 from serving.signature import Array
 
-# 1 / (1 + e^-s) as `repairs.linear` writes it where ratios are taken, and each share divided by the sum of all.
-_SMALL = "Exp(Neg(Abs(S)))"
-_LOGISTIC = f"Div(Where(GreaterOrEqual(S,0.0),1.0,{_SMALL}),Add(1.0,{_SMALL}))"
+# Each share divided by the sum of all, as `repairs.linear` writes it.
 _EVEN = "Where(Equal(ReduceSum[keepdims=1](S,1),0.0),1.0,S)"
-_WRITTEN_WITH = ("Div", "Where", "GreaterOrEqual", "Exp", "Neg", "Abs", "Add", "Equal", "ReduceSum")
-_DEEPEST = 6
 _SHARES = f"Div({_EVEN},ReduceSum[keepdims=1]({_EVEN},1))"
+_WRITTEN_WITH, _DEEPEST = ("Div", "Where", "Equal", "ReduceSum"), 4
 
 
 def written(model: onnx.ModelProto, low: Array, high: Array) -> dict[str, Answer]:
@@ -52,7 +49,7 @@ class _Reader:
                 raise NotBounded(f"no bound is written for the operator {node.op_type}")
             self.tensors.values[node.output[0]] = READERS[node.op_type](self.tensors, node)
         except (NotBounded, *MALFORMED) as reason:
-            found = self._fragment(node.output[0])
+            found = self._fragment(node) if node.op_type == "Div" else None
             if found is None:
                 self.reasons.append(f"{reason} (node {node.name or node.op_type})")
             else:
@@ -68,21 +65,33 @@ class _Reader:
         self.tensors.constants[node.output[0]] = array if node.op_type == "Cast" else np.sqrt(array)
         return True
 
-    def _fragment(self, name: str) -> Tensor | None:
-        """Several nodes that are one function when taken together."""
+    def _fragment(self, node: Any) -> Tensor | None:
+        """A division that ends several nodes which are one function when taken together."""
         leaves: set[str] = set()
-        if self.makers[name].op_type != "Div":
+        score = self._score(node)
+        if score is None and (self._expression(node.output[0], leaves) != _SHARES or len(leaves) != 1):
             return None
-        written = self._expression(name, leaves)
-        if written not in (_LOGISTIC, _SHARES) or len(leaves) != 1:
-            return None
-        found = self.tensors.values[leaves.pop()]
+        found = self.tensors.values[score or leaves.pop()]
         try:
-            value = found.holds.logistic() if written == _LOGISTIC else found.holds.shares()
+            return Tensor(found.holds.logistic() if score else found.holds.shares(), found.flat)
         except NotBounded as reason:
             self.reasons.insert(0, str(reason))
             return None
-        return Tensor(value, found.flat)
+
+    def _score(self, node: Any) -> str | None:
+        """The s of 1 / (1 + e^-s)."""
+        for kind in ("Div", "Add"):
+            ones = self.tensors.constants.get(node.input[0]) if node is not None and node.op_type == kind else None
+            if ones is None or ones.size != 1 or ones.item() != 1:
+                return None
+            node = self.makers.get(node.input[1])
+        for kind in ("Exp", "Neg"):
+            if node is None or node.op_type != kind:
+                return None
+            name = node.input[0]
+            node = self.makers.get(name)
+        held = self.tensors.values.get(name)
+        return str(name) if isinstance(held, Tensor) and isinstance(held.holds, Value) else None
 
     def _expression(self, name: str, leaves: set[str], depth: int = 0) -> str:
         """The nodes that a tensor comes from, as text: S stands for the bounded value that they start from."""

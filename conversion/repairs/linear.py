@@ -121,11 +121,9 @@ def _normalised(write: Writer, shares: str) -> str:
 
 
 def _logistic(write: Writer, scores: str) -> str:
-    """1 / (1 + e^-s), which keeps the smallest numbers: onnxruntime's Sigmoid rounds them to zero, and ratios are taken."""
-    one = write.constant([1.0])
-    small = write.node("Exp", [write.node("Neg", [write.node("Abs", [scores])])])
-    above = write.node("GreaterOrEqual", [scores, write.constant([0.0])])
-    return write.node("Div", [write.node("Where", [above, one, small]), write.node("Add", [one, small])])
+    """scipy's expit, 1 / (1 + e^-s): ratios are taken, and onnxruntime's Sigmoid rounds the smallest to zero too early."""
+    power = write.node("Exp", [write.node("Neg", [scores])])
+    return write.node("Div", [write.constant([1.0]), write.node("Add", [write.constant([1.0]), power])])
 
 
 def _one_class(write: Writer, model: Any, rows: str) -> tuple[str, str]:

@@ -93,7 +93,7 @@ def test_nothing_seen_is_beyond_the_bound(model: Any, target: str) -> None:
                     continue
                 raise
             holds(found, answers, margins_of(fitted, asked))
-            if candidate is FLOAT64:
+            if candidate is FLOAT64 and offset == 0:
                 sizes = [np.abs(wanted).max() for _, wanted in answers.values() if wanted.dtype.kind == "f"]
                 assert min(found.largest / max(*sizes, 1e-3), found.share or np.inf) < 1e-7
 

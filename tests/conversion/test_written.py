@@ -206,13 +206,19 @@ def test_a_reshape_that_mixes_rows_is_refused() -> None:
 
 
 def test_shares_written_otherwise_are_refused() -> None:
-    def without_abs(graph: onnx.ModelProto) -> None:
-        nodes(graph, "Abs")[0].op_type = "Neg"
+    def without_minus(graph: onnx.ModelProto) -> None:
+        nodes(graph, "Neg")[0].op_type = "Identity"
+
+    def about_two(graph: onnx.ModelProto) -> None:
+        power = nodes(graph, "Exp")[0].output[0]
+        (place,) = [node.input[0] for node in nodes(graph, "Add") if power in node.input]
+        change(graph, place, lambda a: a * 2)
 
     def over_rows(graph: onnx.ModelProto) -> None:
         change(graph, nodes(graph, "ReduceSum")[0].input[1], lambda a: a * 0)
 
-    refused("shares", without_abs, "several columns")
+    refused("shares", without_minus, "Div reads")
+    refused("shares", about_two, "Div reads")
     refused("shares", over_rows, "no bound")
 
 
