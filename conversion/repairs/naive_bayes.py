@@ -72,17 +72,16 @@ def _present(write: Writer, model: Any, rows: str) -> str:
 
 
 def _categories(write: Writer, model: Any, rows: str) -> str:
-    """CategoricalNB._joint_log_likelihood; where scikit-learn raises, below zero or beyond what it saw, it is NaN."""
+    """CategoricalNB._joint_log_likelihood; below zero or beyond what was seen onnxruntime raises, as scikit-learn does."""
     tables = [np.asarray(table).T for table in model.feature_log_prob_]
     counts = np.array([len(table) for table in tables])
     low, high = (write.node(kind, [rows, write.constant(edge)]) for kind, edge in (("Greater", -1.0), ("Less", counts)))
     known = write.node("And", [low, high])
     whole = write.node("Cast", [write.node("Where", [known, rows, write.constant(0.0)])], to=TensorProto.INT64)
     place = write.node("Add", [whole, write.constant(np.cumsum(counts) - counts, TensorProto.INT64)])
+    place = write.node("Where", [known, place, write.constant(counts.sum(), TensorProto.INT64)])
     found = write.node("Gather", [write.constant(np.concatenate(tables)), place], axis=0)
-    last = write.constant([2], TensorProto.INT64)
-    kept = write.node("Where", [write.node("Unsqueeze", [known, last]), found, write.constant(np.nan)])
-    return write.node("Add", [_summed(write, kept, 1), write.constant(model.class_log_prior_)])
+    return write.node("Add", [_summed(write, found, 1), write.constant(model.class_log_prior_)])
 
 
 def _product(write: Writer, rows: str, weights: Array, added: Array) -> str:
