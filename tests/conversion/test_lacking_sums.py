@@ -13,20 +13,20 @@ from tests.conversion.asking import question
 from tests.conversion.lacking import agrees
 
 
-@pytest.mark.parametrize("width", [1, 7, 8, 13, 16, 29, 128, 131, 300])
-def test_sums_that_nearly_cancel_are_the_same_to_the_last_bit(width: int) -> None:
+@pytest.mark.parametrize("width", [2, 7, 8, 13, 16, 29, 128, 131, 300])
+def test_sums_whose_difference_is_rounding_are_the_same_to_the_last_bit(width: int) -> None:
+    """All but one column never changed in training: their terms are huge, and the same for every class."""
     rng = np.random.default_rng(width)
-    rows = rng.normal(size=(60, width)) * 10.0 ** rng.integers(-2, 3, width)
+    rows = np.tile(rng.normal(size=width), (60, 1))
+    rows[:, width // 2] = rng.normal(size=60)
     fitted = GaussianNB().fit(rows, np.arange(60) % 3)
     accepted = search(question(fitted))
-    far = rng.normal(size=(200, width)) * 1e5
-    answered = accepted.session.answer({"X": far}, ["predict_proba"])["predict_proba"]
-    np.testing.assert_allclose(answered, fitted.predict_proba(far), rtol=1e-14, atol=1e-300)
-
-
-def test_a_column_that_never_changed_agrees(rows: Array) -> None:
-    flat = np.c_[rows[:, :2], np.full(len(rows), 7.0)]
-    agrees(GaussianNB().fit(flat, np.arange(len(rows)) % 3), flat, naive_bayes.NAME)
+    assert naive_bayes.NAME in accepted.repairs
+    unseen = rng.normal(size=(300, width))
+    answered = accepted.session.answer({"X": unseen}, ["predict_proba"])["predict_proba"]
+    wanted = fitted.predict_proba(unseen)
+    assert 0.01 < wanted.max(axis=1).min() < 0.99
+    np.testing.assert_allclose(answered, wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("covariance", ["diag", "spherical"])
