@@ -50,18 +50,22 @@ def _bin(scope: Any, operator: Any, container: Any) -> None:
     """`KBinsDiscretizer.transform`: how many of a column's inner edges are at or below the value."""
     model, write = operator.raw_operator, Writer(scope, container)
     check_not_rounded(model, operator.inputs)
-    rows, columns = _rows(write, operator), []
-    for feature, edges in enumerate(model.bin_edges_):
-        own = write.node("Gather", [rows, write.constant([feature], TensorProto.INT64)], axis=1)
-        # An edge that no value reaches keeps a column with a single bin in the same form.
-        reached = write.node("GreaterOrEqual", [own, write.constant([*edges[1:-1], np.inf])])
-        counted = write.node("Cast", [reached], to=TensorProto.DOUBLE)
-        number = write.node("ReduceSum", [counted, write.constant([1], TensorProto.INT64)], keepdims=1)
-        if model.encode != "ordinal":
-            same = write.node("Equal", [number, write.constant(np.arange(len(edges) - 1.0))])
-            number = write.node("Cast", [same], to=TensorProto.DOUBLE)
-        columns.append(number)
-    write.node("Concat", columns, operator.outputs[0].full_name, axis=1)
+    most = max(len(edges) for edges in model.bin_edges_) - 1
+    # No value reaches an edge that is no number, so every column can have as many as the one with the most.
+    inner = np.full((len(model.bin_edges_), most), np.nan)
+    for own, edges in zip(inner, model.bin_edges_, strict=True):
+        own[: len(edges) - 2] = edges[1:-1]
+    last = write.constant([2], TensorProto.INT64)
+    wide = write.node("Unsqueeze", [_rows(write, operator), last])
+    reached = write.node("Cast", [write.node("GreaterOrEqual", [wide, write.constant(inner[None])])], to=TensorProto.DOUBLE)
+    if model.encode == "ordinal":
+        write.node("ReduceSum", [reached, last], operator.outputs[0].full_name, keepdims=0)
+        return
+    number = write.node("ReduceSum", [reached, last], keepdims=1)
+    same = write.node("Cast", [write.node("Equal", [number, write.constant(np.arange(float(most)))])], to=TensorProto.DOUBLE)
+    flat = write.node("Reshape", [same, write.constant([-1, inner.size], TensorProto.INT64)])
+    used = np.flatnonzero(np.arange(most) < np.asarray(model.n_bins_)[:, None])
+    write.node("Gather", [flat, write.constant(used, TensorProto.INT64)], operator.outputs[0].full_name, axis=1)
 
 
 def _rows(write: Writer, operator: Any) -> str:

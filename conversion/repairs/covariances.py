@@ -63,20 +63,20 @@ def diagonal(write: Writer, model: Any, rows: str) -> Value:
 
 def _stationary(write: Writer, model: Any, rows: str, kept: Array) -> str:
     if isinstance(model, gp.RationalQuadratic):
-        apart = _apart(write, rows, kept)
-        divided = write.node("Div", [apart, write.constant(2 * model.alpha * np.ravel(model.length_scale)[0] ** 2)])
+        distance = apart(write, rows, kept)
+        divided = write.node("Div", [distance, write.constant(2 * model.alpha * np.ravel(model.length_scale)[0] ** 2)])
         grown = write.node("Add", [divided, write.constant(1.0)])
         return write.node("Pow", [grown, write.constant(float(-model.alpha))])
     if isinstance(model, gp.ExpSineSquared):
-        distance = write.node("Sqrt", [_apart(write, rows, kept)])
+        distance = write.node("Sqrt", [apart(write, rows, kept)])
         angle = write.node("Mul", [distance, write.constant(np.pi / model.periodicity)])
         wave = write.node("Div", [write.node("Sin", [angle]), write.constant(model.length_scale)])
         return _decay(write, write.node("Mul", [wave, wave]), -2.0)
     length = np.squeeze(model.length_scale).astype(float)
-    apart = _apart(write, write.node("Div", [rows, write.constant(length)]), kept / length)
+    distance = apart(write, write.node("Div", [rows, write.constant(length)]), kept / length)
     if not isinstance(model, gp.Matern) or model.nu == np.inf:
-        return _decay(write, apart, -0.5)
-    return _matern(write, model.nu, write.node("Sqrt", [apart]))
+        return _decay(write, distance, -0.5)
+    return _matern(write, model.nu, write.node("Sqrt", [distance]))
 
 
 def _matern(write: Writer, nu: float, distance: str) -> str:
@@ -91,7 +91,7 @@ def _matern(write: Writer, nu: float, distance: str) -> str:
     return write.node("Mul", [factor, _decay(write, scaled, -1.0)])
 
 
-def _apart(write: Writer, rows: str, kept: Array) -> str:
+def apart(write: Writer, rows: str, kept: Array) -> str:
     """cdist(rows, kept, "sqeuclidean"): the differences themselves, or about the mean where they would be too many."""
     if kept.size <= LARGEST:
         away = differences(write, "Sub", rows, kept)

@@ -11,6 +11,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from conversion.repairs.posterior import best
 from conversion.repairs.registration import register_classifier
+from conversion.repairs.sums import row_sums
 from conversion.writer import Writer
 
 NAME = "discriminant"
@@ -33,7 +34,7 @@ def _formula(write: Writer, model: Any, rows: str) -> tuple[str, str]:
     wide = write.node("Unsqueeze", [rows, write.constant([0], TensorProto.INT64)])
     away = write.node("Sub", [wide, write.constant(model.means_[:, None, :])])
     turned = write.node("MatMul", [away, write.constant(turns)])
-    squares = write.node("ReduceSumSquare", [turned, write.constant([2], TensorProto.INT64)], keepdims=0)
+    squares = row_sums(write, write.node("Mul", [turned, turned]), widest)
     norms = write.node("Transpose", [squares], perm=[1, 0])
     spread = np.array([np.sum(np.log(s)) for s in model.scalings_])
     half = write.node("Mul", [write.node("Add", [norms, write.constant(spread)]), write.constant(-0.5)])

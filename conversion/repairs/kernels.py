@@ -1,12 +1,15 @@
-"""KernelRidge and Nystroem: a kernel between the rows and the rows that were kept, then one product.
+"""KernelRidge, Nystroem and KernelPCA: a kernel between the rows and the rows that were kept, then one product.
 
-Neither has a converter in skl2onnx 1.20. The kernels mirror sklearn.metrics.pairwise, in double.
+skl2onnx 1.20 has no converter for the first two, and in the last one measures distances row by row and divides rows of zeros
+by zero. The kernels mirror sklearn.metrics.pairwise, in double.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
+from sklearn.decomposition import KernelPCA
 from sklearn.kernel_approximation import Nystroem
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import normalize
@@ -18,12 +21,13 @@ from conversion.writer import Writer
 from serving.signature import Array
 
 NAME = "kernels"
-COVERED: tuple[type, ...] = (KernelRidge, Nystroem)
+COVERED: tuple[type, ...] = (KernelRidge, Nystroem, KernelPCA)
 
 
 def register() -> None:
     register_numbers(KernelRidge, lambda model: np.reshape(model.dual_coef_[0], -1).size, _ridge)
     register_numbers(Nystroem, lambda model: len(model.normalization_), _nystroem)
+    register_numbers(KernelPCA, lambda model: model.eigenvectors_.shape[1], _components)
 
 
 def applies(step: Any) -> bool:
@@ -47,6 +51,27 @@ def _nystroem(write: Writer, model: Any, rows: str) -> str:
     given |= {name: getattr(model, name) for name in ("gamma", "degree", "coef0") if getattr(model, name) is not None}
     values = kernel(write, model.kernel, rows, model.components_, given)
     return write.node("MatMul", [values, write.constant(model.normalization_.T)])
+
+
+def _components(write: Writer, model: Any, rows: str) -> str:
+    """KernelPCA.transform"""
+    if callable(model.kernel) or not isinstance(model.X_fit_, np.ndarray):
+        raise NotImplementedError("KernelPCA with a kernel of its own, or fitted on sparse rows")
+    given = {"gamma": model.gamma_, "degree": model.degree, "coef0": model.coef0}
+    precomputed = model.kernel == "precomputed"
+    return projected(write, model, rows if precomputed else kernel(write, model.kernel, rows, model.X_fit_, given))
+
+
+def projected(write: Writer, model: Any, values: str) -> str:
+    """What KernelPCA.transform makes of a kernel: KernelCenterer.transform, then the axes that are not empty."""
+    fitted = model._centerer
+    total = write.node("ReduceSum", [values, write.constant([1], TensorProto.INT64)], keepdims=1)
+    mean = write.node("Div", [total, write.constant(float(len(fitted.K_fit_rows_)))])
+    centred = write.node("Sub", [write.node("Sub", [values, write.constant(fitted.K_fit_rows_)]), mean])
+    kept = np.flatnonzero(model.eigenvalues_)
+    axes = np.zeros_like(model.eigenvectors_)
+    axes[:, kept] = model.eigenvectors_[:, kept] / np.sqrt(model.eigenvalues_[kept])
+    return write.node("MatMul", [write.node("Add", [centred, write.constant(fitted.K_fit_all_)]), write.constant(axes)])
 
 
 def kernel(write: Writer, name: str, rows: str, kept: Array, given: Mapping[str, Any]) -> str:

@@ -13,10 +13,15 @@ from sklearn.mixture._gaussian_mixture import _compute_log_det_cholesky
 
 from conversion.repairs.posterior import best, shares
 from conversion.repairs.registration import register_labels
+from conversion.repairs.sums import row_sums
 from conversion.writer import Writer
+from serving.signature import Array
 
 NAME = "mixtures"
 COVERED: tuple[type, ...] = (GaussianMixture, BayesianGaussianMixture)
+
+# What may be lost of a logarithm where its parts cancel, next to a mean.
+_LOST = 1e-6
 
 
 def register() -> None:
@@ -57,12 +62,22 @@ def _turned(write: Writer, model: Any, rows: str) -> str:
     turned = write.node("MatMul", [rows, write.constant(beside)])
     shape = write.constant([-1, 1 if tied else count, width], TensorProto.INT64)
     away = write.node("Sub", [write.node("Reshape", [turned, shape]), write.constant(centres)])
-    return write.node("ReduceSumSquare", [away, write.constant([2], TensorProto.INT64)], keepdims=0)
+    return row_sums(write, write.node("Mul", [away, away]), width)
+
+
+def _check_not_cancelled(model: Any, sizes: Array) -> None:
+    """Raises ValueError where scikit-learn's own sums cancel, so that its answer hangs on how many rows it is asked at once."""
+    if sizes.max() * np.finfo(np.float64).eps > _LOST:
+        raise ValueError(
+            f"covariance_type={model.covariance_type!r} with means {np.sqrt(sizes.max()):.1g} standard deviations from zero: "
+            "scikit-learn's own sums cancel, and its answers differ from batch to batch; put a StandardScaler before it"
+        )
 
 
 def _flat(write: Writer, model: Any, rows: str) -> str:
     """m^2 p - 2 x m p + x^2 p, with a precision for every feature or one for all. (n, components)"""
     means, precisions = model.means_, model.precisions_cholesky_**2
+    _check_not_cancelled(model, np.sum(means**2 * precisions.reshape(len(means), -1), axis=1))
     squares = write.node("Mul", [rows, rows])
     if model.covariance_type == "diag":
         first = np.sum(means**2 * precisions, axis=1)

@@ -11,6 +11,7 @@ from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, Gaussi
 
 from conversion.repairs.posterior import best, shares
 from conversion.repairs.registration import Scores, register_classifier
+from conversion.repairs.sums import row_sums
 from conversion.writer import Writer
 from serving.signature import Array
 
@@ -43,9 +44,10 @@ def _gaussian(write: Writer, model: Any, rows: str) -> str:
     with np.errstate(divide="ignore"):
         spread = np.array([-0.5 * np.sum(np.log(2.0 * np.pi * own)) for own in model.var_])
         prior = np.array([np.log(one) for one in model.class_prior_])
-    away = write.node("Sub", [_wide(write, rows), write.constant(model.theta_)])
+    wide = write.node("Unsqueeze", [rows, write.constant([1], TensorProto.INT64)])
+    away = write.node("Sub", [wide, write.constant(model.theta_)])
     ratio = write.node("Div", [write.node("Mul", [away, away]), write.constant(model.var_)])
-    half = write.node("Mul", [_summed(write, ratio, 2), write.constant(0.5)])
+    half = write.node("Mul", [row_sums(write, ratio, model.theta_.shape[1]), write.constant(0.5)])
     return write.node("Add", [write.node("Sub", [write.constant(spread), half]), write.constant(prior)])
 
 
@@ -72,26 +74,18 @@ def _present(write: Writer, model: Any, rows: str) -> str:
 
 
 def _categories(write: Writer, model: Any, rows: str) -> str:
-    """CategoricalNB._joint_log_likelihood; where scikit-learn raises, below zero or beyond what it saw, it is NaN."""
+    """CategoricalNB._joint_log_likelihood; below zero or beyond what was seen onnxruntime raises, as scikit-learn does."""
     tables = [np.asarray(table).T for table in model.feature_log_prob_]
     counts = np.array([len(table) for table in tables])
     low, high = (write.node(kind, [rows, write.constant(edge)]) for kind, edge in (("Greater", -1.0), ("Less", counts)))
     known = write.node("And", [low, high])
     whole = write.node("Cast", [write.node("Where", [known, rows, write.constant(0.0)])], to=TensorProto.INT64)
     place = write.node("Add", [whole, write.constant(np.cumsum(counts) - counts, TensorProto.INT64)])
+    place = write.node("Where", [known, place, write.constant(counts.sum(), TensorProto.INT64)])
     found = write.node("Gather", [write.constant(np.concatenate(tables)), place], axis=0)
-    last = write.constant([2], TensorProto.INT64)
-    kept = write.node("Where", [write.node("Unsqueeze", [known, last]), found, write.constant(np.nan)])
-    return write.node("Add", [_summed(write, kept, 1), write.constant(model.class_log_prior_)])
+    summed = write.node("ReduceSum", [found, write.constant([1], TensorProto.INT64)], keepdims=0)
+    return write.node("Add", [summed, write.constant(model.class_log_prior_)])
 
 
 def _product(write: Writer, rows: str, weights: Array, added: Array) -> str:
     return write.node("Add", [write.node("MatMul", [rows, write.constant(weights.T)]), write.constant(added)])
-
-
-def _wide(write: Writer, rows: str) -> str:
-    return write.node("Unsqueeze", [rows, write.constant([1], TensorProto.INT64)])
-
-
-def _summed(write: Writer, values: str, axis: int) -> str:
-    return write.node("ReduceSum", [values, write.constant([axis], TensorProto.INT64)], keepdims=0)

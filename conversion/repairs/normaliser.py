@@ -14,7 +14,6 @@ from conversion.writer import Writer
 
 NAME = "normaliser"
 COVERED: tuple[type, ...] = (Normalizer,)
-_SMALLEST = 10 * np.finfo(np.float64).eps
 
 
 def register() -> None:
@@ -25,10 +24,10 @@ def applies(step: Any) -> bool:
     return isinstance(step, COVERED)
 
 
-def unit(write: Writer, rows: str, norm: str = "l2", shortest: float = _SMALLEST) -> str:
-    """sklearn.preprocessing.normalize of dense rows: those shorter than `shortest` stay as they are."""
+def unit(write: Writer, rows: str, norm: str = "l2") -> str:
+    """sklearn.preprocessing.normalize of dense rows, where those of next to nothing stay as they are."""
     axis = write.constant([1], TensorProto.INT64)
     size = write.node("Abs", [rows]) if norm == "max" else rows
     length = write.node({"l1": "ReduceL1", "l2": "ReduceL2", "max": "ReduceMax"}[norm], [size, axis], keepdims=1)
-    short = write.node("Less", [length, write.constant(shortest)])
+    short = write.node("Less", [length, write.constant(10 * np.finfo(np.float64).eps)])
     return write.node("Div", [rows, write.node("Where", [short, write.constant(1.0), length])])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.decomposition import KernelPCA
 from sklearn.kernel_approximation import Nystroem
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression
@@ -19,7 +20,18 @@ ANY_SIGN = ["linear", "rbf", "poly", "sigmoid", "cosine", "laplacian"]
 
 
 def test_skl2onnx_still_lacks_them() -> None:
-    assert lacks(kernels.COVERED)
+    assert lacks((KernelRidge, Nystroem))
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf", "poly", "sigmoid", "cosine"])
+def test_components_agree_for_every_kernel(kernel: str, rows: Array) -> None:
+    scaled = StandardScaler().fit_transform(rows)
+    agrees(KernelPCA(3, kernel=kernel).fit(scaled), rows, kernels.NAME)
+
+
+def test_components_of_a_kernel_that_is_given_agree(rows: Array) -> None:
+    given = rows[:50] @ rows[:50].T
+    agrees(KernelPCA(2, kernel="precomputed").fit(given), given, kernels.NAME)
 
 
 @pytest.mark.parametrize("kernel", ANY_SIGN)

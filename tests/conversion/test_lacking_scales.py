@@ -1,16 +1,15 @@
-"""Do transformers of single rows and columns (norms, powers, quantiles, term weights) agree in double?"""
+"""Do transformers of single rows and columns (norms, powers, quantiles) agree in double?"""
 
 import time
-from typing import Any
+import warnings
 
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, PowerTransformer, QuantileTransformer
+from sklearn.preprocessing import KBinsDiscretizer, Normalizer, PowerTransformer, QuantileTransformer
 
-from conversion.repairs import normaliser, power, quantiles, term_weights
+from conversion.repairs import bins, normaliser, power, quantiles
 from serving.signature import Array
 from tests.conversion.lacking import agrees
 
@@ -78,12 +77,13 @@ def test_the_normal_quantile_is_scipys_to_the_last_digits() -> None:
     np.testing.assert_allclose(answered, fitted.transform(inner), rtol=1e-13, atol=1e-15)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"sublinear_tf": True}, {"norm": "l1"}, {"norm": None, "smooth_idf": False}, {"use_idf": False}]
-)
-def test_term_weights_agree_and_empty_rows_stay_empty(options: dict[str, Any], rows: Array) -> None:
-    counts = np.abs(np.round(rows)) * (np.arange(len(rows)) % 4 > 0)[:, None]
-    counts[1] += 1.0
-    accepted = agrees(TfidfTransformer(**options).fit(counts), counts, term_weights.NAME)
-    answered = accepted.session.answer({"X": np.zeros((1, 4))}, ["transform"])["transform"]
-    np.testing.assert_array_equal(answered, np.zeros((1, 4)))
+@pytest.mark.parametrize("encode", ["onehot", "onehot-dense", "ordinal"])
+def test_columns_with_as_many_bins_as_they_like_agree(encode: str, rows: Array) -> None:
+    flat = np.c_[np.round(rows), np.where(rows[:, 0] > 0, 1.0, 2.0)]
+    fitted = KBinsDiscretizer([5, 3, 4, 2, 7], encode=encode, strategy="quantile", quantile_method="averaged_inverted_cdf")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        fitted.fit(flat)
+    assert 1 in fitted.n_bins_
+    assert len(set(fitted.n_bins_)) > 2
+    agrees(fitted, flat, bins.NAME)
