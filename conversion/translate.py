@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 
 from conversion import forests
 from conversion.candidates import Candidate
-from conversion.repairs import REPAIRS, column_names, text_tokens
+from conversion.repairs import REPAIRS, column_names, several_trees, text_tokens
 from conversion.schema import Schema
 from conversion.steps import steps_of
 
@@ -61,8 +61,10 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
 
 
 def _as_asked(estimator: Any, methods: Sequence[str]) -> Any:
-    """A selector of features that is asked to predict is the selection, then what it has fitted on the rest."""
+    """What stands for the object: a selector that is asked to predict is its selection, then what it has fitted on the rest."""
     *before, last = steps_of(estimator)
+    if several_trees.stands_for(last):
+        return make_pipeline(*before, several_trees.SeveralTrees(last))
     if not isinstance(last, SelectorMixin) or "transform" in methods:
         return estimator
     return make_pipeline(*before, last, last.estimator_)

@@ -26,6 +26,7 @@ from conversion.repairs import (
     searched,
     selection,
     several,
+    several_trees,
     sgd_labels,
     splines,
     stacking,
@@ -40,6 +41,6 @@ from conversion.repairs import (
 REPAIRS = (
     mlp_shape, affine, centroids, chains, covariance, dummy, imputers, indicator, isotonic, kernels, propagation,
     random_features, splines,
-    binary, bins, calibrated, centres, neighbours, one_hot, radius, searched, selection, several, sgd_labels, stacking, svm,
-    targets, thresholds, ufuncs, voting, whole_labels,
+    binary, bins, calibrated, centres, neighbours, one_hot, radius, searched, selection, several, several_trees, sgd_labels,
+    stacking, svm, targets, thresholds, ufuncs, voting, whole_labels,
 )  # fmt: skip
