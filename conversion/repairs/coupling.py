@@ -56,28 +56,67 @@ def _added(write: Any, parts: list[str]) -> str:
 
 
 class _Body:
-    """Adds nodes to the body of a loop, whose names are its own."""
+    """Adds nodes to the body of a loop, which reads nothing from outside: nodes are sorted without a look into bodies."""
 
     def __init__(self, write: Writer) -> None:
         self.write, self.nodes = write, list[Any]()
 
+    def name(self, kind: str) -> str:
+        return str(self.write.scope.get_unique_variable_name(f"loop_{kind.lower()}"))
+
     def node(self, kind: str, inputs: list[str], output: str | None = None, **given: Any) -> str:
-        result = output or str(self.write.scope.get_unique_variable_name(f"loop_{kind.lower()}"))
+        result = output or self.name(kind)
         self.nodes.append(helper.make_node(kind, inputs, [result], **given))
         return result
+
+    def constant(self, value: Any, kind: int = TensorProto.DOUBLE) -> str:
+        array = np.asarray(value)
+        return self.node("Constant", [], value=helper.make_tensor("value", kind, array.shape, array.ravel().tolist()))
+
+    def columns(self, table: str, count: int) -> list[str]:
+        return [self.node("Gather", [table, self.constant([at], TensorProto.INT64)], axis=1) for at in range(count)]
 
 
 def _iterated(write: Writer, squares: list[list[str]], start: str, count: int) -> str:
     """At most a hundred times, or as often as there are classes; a row that has converged stays as it is."""
     body = _Body(write)
-    names = {name: str(write.scope.get_unique_variable_name(name)) for name in ("turn", "go", "shares", "on", "next")}
-    one, two = write.constant([1.0]), write.constant([2.0])
-    p = [body.node("Gather", [names["shares"], write.constant([t], TensorProto.INT64)], axis=1) for t in range(count)]
+    turn, go, table, shares, on, kept, moved = (
+        body.name(name) for name in ("turn", "go", "table", "shares", "on", "kept", "moved")
+    )
+    entries = body.columns(table, count * count)
+    _turn(body, [entries[t * count : (t + 1) * count] for t in range(count)], shares, on, moved)
+    body.node("Identity", [table], kept)
+    wide = (TensorProto.DOUBLE, [None, count * count]), (TensorProto.DOUBLE, [None, count])
+    graph = helper.make_graph(
+        body.nodes,
+        "coupling",
+        [
+            helper.make_tensor_value_info(turn, TensorProto.INT64, []),
+            helper.make_tensor_value_info(go, TensorProto.BOOL, []),
+            *(helper.make_tensor_value_info(name, *kind) for name, kind in zip((table, shares), wide, strict=True)),
+        ],
+        [
+            helper.make_tensor_value_info(on, TensorProto.BOOL, []),
+            *(helper.make_tensor_value_info(name, *kind) for name, kind in zip((kept, moved), wide, strict=True)),
+        ],
+    )
+    turns, go_on = write.constant(max(100, count), TensorProto.INT64), write.constant(True, TensorProto.BOOL)
+    joined = write.node("Concat", [entry for row in squares for entry in row], axis=1)
+    found = [str(write.scope.get_unique_variable_name(name)) for name in ("squares", "coupled")]
+    name = write.scope.get_unique_operator_name("Loop")
+    write.container.add_node("Loop", [turns, go_on, joined, start], found, name=name, body=graph)
+    return found[1]
+
+
+def _turn(body: _Body, squares: list[list[str]], shares: str, on: str, moved: str) -> None:
+    """One pass over the classes."""
+    count = len(squares)
+    one, two = body.constant([1.0]), body.constant([2.0])
+    p = body.columns(shares, count)
     qp = [_added(body, [body.node("Mul", [squares[t][j], p[j]]) for j in range(count)]) for t in range(count)]
     pqp = _added(body, [body.node("Mul", [p[t], qp[t]]) for t in range(count)])
-    errors = [body.node("Abs", [body.node("Sub", [one_of, pqp])]) for one_of in qp]
-    error = body.node("Max", errors)
-    open_rows = body.node("GreaterOrEqual", [error, write.constant([0.005 / count])])
+    error = body.node("Max", [body.node("Abs", [body.node("Sub", [each, pqp])]) for each in qp])
+    still = body.node("GreaterOrEqual", [error, body.constant([0.005 / count])])
     for t in range(count):
         diff = body.node("Div", [body.node("Sub", [pqp, qp[t]]), squares[t][t]])
         p[t] = body.node("Add", [p[t], diff])
@@ -86,25 +125,8 @@ def _iterated(write: Writer, squares: list[list[str]], start: str, count: int) -
         pqp = body.node("Add", [pqp, body.node("Mul", [diff, grown])])
         pqp = body.node("Div", [body.node("Div", [pqp, more]), more])
         for j in range(count):
-            moved = body.node("Add", [qp[j], body.node("Mul", [diff, squares[t][j]])])
-            qp[j] = body.node("Div", [moved, more])
+            qp[j] = body.node("Div", [body.node("Add", [qp[j], body.node("Mul", [diff, squares[t][j]])]), more])
             p[j] = body.node("Div", [p[j], more])
-    joined = body.node("Concat", p, axis=1)
-    body.node("Where", [open_rows, joined, names["shares"]], names["next"])
-    some = body.node("ReduceMax", [body.node("Cast", [open_rows], to=TensorProto.INT64)], keepdims=0)
-    body.node("Cast", [some], names["on"], to=TensorProto.BOOL)
-    graph = helper.make_graph(
-        body.nodes,
-        "coupling",
-        [
-            helper.make_tensor_value_info(names["turn"], TensorProto.INT64, []),
-            helper.make_tensor_value_info(names["go"], TensorProto.BOOL, []),
-            helper.make_tensor_value_info(names["shares"], TensorProto.DOUBLE, [None, count]),
-        ],
-        [
-            helper.make_tensor_value_info(names["on"], TensorProto.BOOL, []),
-            helper.make_tensor_value_info(names["next"], TensorProto.DOUBLE, [None, count]),
-        ],
-    )
-    turns = write.constant(max(100, count), TensorProto.INT64)
-    return write.node("Loop", [turns, write.constant(True, TensorProto.BOOL), start], body=graph)
+    body.node("Where", [still, body.node("Concat", p, axis=1), shares], moved)
+    some = body.node("ReduceMax", [body.node("Cast", [still], to=TensorProto.INT64)], keepdims=0)
+    body.node("Cast", [some], on, to=TensorProto.BOOL)

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.neighbors import (
@@ -33,6 +34,7 @@ def check(estimator: Any, rows: Array, *repairs: str) -> None:
     """The search accepts, and the graph agrees on rows that it did not choose."""
     asked = question(estimator)
     accepted = search(asked)
+    onnx.checker.check_model(accepted.graph)
     assert set(repairs) <= set(accepted.repairs)
     rng = np.random.default_rng(7)
     near = rows[rng.integers(0, len(rows), 300)] + rows.std(axis=0) * rng.standard_t(3, (300, rows.shape[1]))
