@@ -87,7 +87,7 @@ def _carried_back(rows: Array, steps: list[Any], width: int) -> Array:
             return np.empty((0, width))
         try:
             rows = np.asarray(step.inverse_transform(rows))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, IndexError):
             return np.empty((0, width))
     return rows if rows.ndim == 2 and rows.shape[1] == width else np.empty((0, width))
 

@@ -15,6 +15,7 @@ from conversion import bounds
 from conversion.candidates import Candidate, candidates_for
 from conversion.errors import Refused
 from conversion.evidence import evidence_of
+from conversion.members import disagreement
 from conversion.parity import Finding, Graph, asked, compared, examine
 from conversion.question import Question
 from conversion.rows import RowSet, spoilt
@@ -92,7 +93,7 @@ def _try(question: Question, candidate: Candidate) -> Tried | Accepted:
     if failed:
         return Tried(candidate.name, str(failed[0]), model.ByteSize())
     signature = _signature(question, graph)
-    answered = _answered_alone(question, graph, signature)
+    answered = _answered_alone(question, graph, signature) or disagreement(question, candidate)
     if answered:
         return Tried(candidate.name, answered, model.ByteSize())
     return Accepted(candidate, model, graph, signature, translation.repairs, findings, evidence_of(model, question))

@@ -127,6 +127,13 @@ def test_a_row_halfway_between_two_neighbours_is_undecided() -> None:
     assert undecided(KNeighborsClassifier(4).fit(line, [0, 1, 1, 0]), line).tolist() == [False] * 4
 
 
+def test_training_rows_at_the_very_radius_are_refused_where_rounding_decides(rows: Array) -> None:
+    grid = np.round(rows)
+    check(RadiusNeighborsRegressor(2.0, algorithm="kd_tree").fit(grid, rows[:, 0]), grid, "radius")
+    with pytest.raises(Refused, match="the very radius: with algorithm='brute' rounding decides"):
+        search(question(RadiusNeighborsRegressor(2.0, algorithm="brute").fit(grid, rows[:, 0])))
+
+
 def test_a_row_at_the_very_radius_is_undecided() -> None:
     fitted = RadiusNeighborsRegressor(1.0).fit(np.array([[0.0], [5.0]]), [0.0, 1.0])
     assert radius.undecided(fitted, np.array([[1.0], [1.1], [4.0]])).tolist() == [True, False, True]
