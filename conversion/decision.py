@@ -27,8 +27,6 @@ from sklearn.svm._base import BaseSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils._response import _get_response_values_binary
 
-from conversion.repairs import neighbours
-from conversion.views import NoWay, views
 from serving.signature import Array
 
 Rule = Callable[[Any, Any], Array | None]
@@ -42,18 +40,6 @@ def margins(estimator: Any, rows: Any) -> Array | None:
                 warnings.simplefilter("ignore")
                 return rule(estimator, rows)
     return None
-
-
-def undecided(estimator: Any, rows: Any) -> Array:
-    """Where some neighbours' search in the object has more equally near rows than it takes: its layout decides. (n,)."""
-    found = np.zeros(len(rows), bool)
-    for view in views(estimator):
-        if isinstance(view.estimator, neighbours.COVERED):
-            try:
-                found |= neighbours.undecided(view.estimator, np.asarray(view.forward(rows), np.float64))
-            except (NoWay, ValueError, TypeError, KeyError, IndexError):
-                continue
-    return found
 
 
 def _best_two(scores: Any) -> Array:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from conversion.candidates import Candidate
-from conversion.decision import margins, undecided
+from conversion.decision import margins
 from conversion.progress import SILENT, Progress
 from conversion.reference import Answers, Reference
 from conversion.rows import DOUBLES, RowSet
 from conversion.schema import Feeds, Schema
+from conversion.undecided import undecided
 from serving.signature import Array
 from serving.verification import Gap, Tolerance, compare
 

@@ -18,6 +18,7 @@ from conversion.contract import answered_alone, contract
 from conversion.diagnosis import diagnosis
 from conversion.errors import Refused
 from conversion.evidence import evidence_of
+from conversion.members import disagreement
 from conversion.parity import Finding, Graph, examine
 from conversion.question import Question
 from conversion.steps import describe
@@ -104,7 +105,7 @@ def _try(question: Question, candidate: Candidate) -> Tried | Accepted:
         return Tried(candidate, f"{failed[0]}{_strictness(candidate)}", model.ByteSize(), failed[0], one_row_us)
     evidence = evidence_of(model, question)
     agreed = contract(question, graph, findings, limited=evidence["evidence"] != "proved")
-    answered = answered_alone(question, graph, agreed.signature)
+    answered = answered_alone(question, graph, agreed.signature) or disagreement(question, candidate)
     if answered:
         return Tried(candidate, answered, model.ByteSize(), None, one_row_us)
     findings += agreed.findings

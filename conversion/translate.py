@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 
 from conversion import forests
 from conversion.candidates import Candidate
-from conversion.repairs import REPAIRS
+from conversion.repairs import REPAIRS, several_trees, stacking
 from conversion.schema import Schema
 from conversion.steps import steps_of
 
@@ -58,8 +58,12 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
 
 
 def _as_asked(estimator: Any, methods: Sequence[str]) -> Any:
-    """A selector of features that is asked to predict is the selection, then what it has fitted on the rest."""
+    """What stands for the object: a selector that is asked to predict is its selection, then what it has fitted on the rest."""
     *before, last = steps_of(estimator)
+    if stacking.applies(last) and list(methods) == ["transform"]:
+        return make_pipeline(*before, stacking.Answers(last))
+    if several_trees.stands_for(last):
+        return make_pipeline(*before, several_trees.SeveralTrees(last))
     if not isinstance(last, SelectorMixin) or "transform" in methods:
         return estimator
     return make_pipeline(*before, last, last.estimator_)

@@ -56,7 +56,7 @@ class Through:
     def forward(self, rows: Array) -> Array:
         try:
             made = self.step.transform(rows)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, IndexError) as error:
             raise NoWay(str(error)) from None
         return np.asarray(made.toarray() if hasattr(made, "toarray") else made, np.float64)
 
@@ -67,7 +67,7 @@ class Through:
             return rows
         try:
             made = np.asarray(self.step.inverse_transform(rows))
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, IndexError) as error:
             raise NoWay(str(error)) from None
         if made.shape != before.shape or made.dtype.kind not in "iuf":
             raise NoWay(f"{type(self.step).__name__} has no inverse of numbers")
@@ -134,10 +134,20 @@ def _wrapped(estimator: Any) -> Iterator[tuple[Any, tuple[Passage, ...]]]:
         if not isinstance(members, list | np.ndarray):
             continue
         seen = getattr(estimator, "estimators_features_", None)
-        for number, member in enumerate(np.asarray(members, dtype=object).ravel()):
+        for number, member in enumerate(_flat(members)):
             member = member if hasattr(member, "get_params") else getattr(member, "estimator", None)
             if hasattr(member, "get_params"):
                 yield member, () if seen is None else (Columns(tuple(int(i) for i in seen[number])),)
+
+    if hasattr(estimator, "final_estimator_"):
+        yield estimator.final_estimator_, (Through(estimator),)
+
+
+def _flat(members: Any) -> list[Any]:
+    """numpy would take a pipeline for a list of its steps."""
+    if isinstance(members, list | np.ndarray):
+        return [inner for one in members for inner in _flat(one)]
+    return [members]
 
 
 def _positions(transformer: ColumnTransformer, name: str) -> tuple[int, ...]:

@@ -41,6 +41,7 @@ from conversion.repairs import (
     searched,
     selection,
     several,
+    several_trees,
     splines,
     stacking,
     svm,
@@ -57,5 +58,5 @@ REPAIRS = (
     splines, bagging, bins, centres, neighbours, one_hot, searched, svm, targets, thresholds, ufuncs, voting, linear,
     discriminant, gaussian_processes, mixtures, naive_bayes, normaliser, polynomial, power, quantiles, imputers, binary,
     calibrated, radius, selection, several, stacking, columns, encoders, vectorizers, isomap, iterations, multi_output,
-    whole_labels,
+    several_trees, whole_labels,
 )  # fmt: skip

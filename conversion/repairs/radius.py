@@ -16,7 +16,7 @@ from sklearn.neighbors import RadiusNeighborsClassifier, RadiusNeighborsRegresso
 
 from conversion.repairs.inside import check_not_rounded
 from conversion.repairs.near import BLOCK, Space, distances, space_of, surrogates
-from conversion.repairs.neighbours import check_weights, shape_of_classes, shape_of_values, targets_of, write_classes
+from conversion.repairs.neighbours import PROBES, check_weights, shape_of_classes, shape_of_values, targets_of, write_classes
 from conversion.repairs.several import register_targets
 from conversion.writer import Writer
 from serving.signature import Array
@@ -44,6 +44,12 @@ def _start(scope: Any, operator: Any, container: Any) -> tuple[Writer, Any, Spac
     check_not_rounded(model, operator.inputs)
     space = space_of(model)
     check_weights(model, space)
+    known = space.rows[np.random.default_rng(0).permutation(len(space.rows))[:PROBES]]
+    if space.rounded and undecided(model, known).any():
+        raise ValueError(
+            f"training rows are {model.radius} apart, the very radius: with algorithm='brute' rounding decides "
+            "whether they are neighbours; use algorithm='kd_tree', or another radius"
+        )
     return write, model, space, write.node("Cast", [operator.inputs[0].full_name], to=TensorProto.DOUBLE)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from onnx import TensorProto
 from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
 from sklearn.ensemble import StackingClassifier, StackingRegressor
 
 from conversion.repairs.chains import asks_scores, joined, last_column
@@ -18,7 +18,16 @@ from conversion.repairs.inside import outputs_of
 from conversion.writer import Writer
 
 NAME = "stacking"
-COVERED: tuple[type, ...] = (StackingClassifier, StackingRegressor)
+
+
+class Answers(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Stands for a stack whose `transform` is asked for: what its members answer, side by side."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+
+COVERED: tuple[type, ...] = (StackingClassifier, StackingRegressor, Answers)
 
 
 def register() -> None:
@@ -26,6 +35,7 @@ def register() -> None:
         StackingClassifier, "UnjarStackingClassifier", _class_shape, _classify, overwrite=True, options=SCORES
     )
     update_registered_converter(StackingRegressor, "UnjarStackingRegressor", _value_shape, _regress, overwrite=True)
+    update_registered_converter(Answers, "UnjarStackAnswers", _answers_shape, _transform, overwrite=True)
 
 
 def applies(step: Any) -> bool:
@@ -43,24 +53,33 @@ def _value_shape(operator: Any) -> None:
     operator.outputs[0].type = DoubleTensorType([None, 1])
 
 
+def _answers_shape(operator: Any) -> None:
+    operator.outputs[0].type = DoubleTensorType([None, operator.raw_operator.model.final_estimator_.n_features_in_])
+
+
+def _transform(scope: Any, operator: Any, container: Any) -> None:
+    write = Writer(scope, container)
+    (answers,) = _answers(write, operator.raw_operator.model, operator)
+    write.node("Identity", [answers.full_name], operator.outputs[0].full_name)
+
+
 def _classify(scope: Any, operator: Any, container: Any) -> None:
     """The final classifier knows the classes by number, whatever the labels are."""
     model, write = operator.raw_operator, Writer(scope, container)
     scored = asks_scores(container, model)
-    index, scores = outputs_of(scope, container, model.final_estimator_, _answers(write, operator), scores=scored)
+    index, scores = outputs_of(scope, container, model.final_estimator_, _answers(write, model, operator), scores=scored)
     write_labels(write, model.classes_, index.full_name, operator.outputs[0].full_name)
     write.node("Cast", [scores.full_name], operator.outputs[1].full_name, to=TensorProto.DOUBLE)
 
 
 def _regress(scope: Any, operator: Any, container: Any) -> None:
     model, write = operator.raw_operator, Writer(scope, container)
-    value = outputs_of(scope, container, model.final_estimator_, _answers(write, operator))[0].full_name
+    value = outputs_of(scope, container, model.final_estimator_, _answers(write, model, operator))[0].full_name
     write.node("Identity", [last_column(write, value)], operator.outputs[0].full_name)
 
 
-def _answers(write: Writer, operator: Any) -> list[Any]:
+def _answers(write: Writer, model: Any, operator: Any) -> list[Any]:
     """_BaseStacking._concatenate_predictions"""
-    model = operator.raw_operator
     members = [member for member in model.estimators_ if member != "drop"]
     columns = [
         _member(write, model, member, method, operator.inputs)

@@ -13,6 +13,7 @@ from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
+from conversion.repairs import coupling
 from conversion.repairs.classes import SCORES, label_type, write_labels
 from conversion.repairs.inside import check_not_rounded
 from conversion.writer import Writer
@@ -38,7 +39,9 @@ def applies(step: Any) -> bool:
 def _class_shape(operator: Any) -> None:
     model = operator.raw_operator
     count = len(model.classes_)
-    columns = 1 if count == 2 else count * (count - 1) // 2 if model.decision_function_shape == "ovo" else count
+    wide = {"ovo": count * (count - 1) // 2}.get(model.decision_function_shape, count)
+    # With probabilities it hangs on what is asked for.
+    columns = None if hasattr(model, "predict_proba") else 1 if count == 2 else wide
     operator.outputs[0].type, operator.outputs[1].type = label_type(model.classes_), DoubleTensorType([None, columns])
 
 
@@ -109,22 +112,28 @@ def _detect(scope: Any, operator: Any, container: Any) -> None:
 def _classify(scope: Any, operator: Any, container: Any) -> None:
     model, write = operator.raw_operator, Writer(scope, container)
     _check_kernel(model)
-    if hasattr(model, "predict_proba"):
-        raise ValueError("probability=True: libsvm's coupling of probabilities stops early; use CalibratedClassifierCV")
     if len(model.classes_) > 2:
         # Votes jump, and so does the score that is made of them.
         check_not_rounded(model, operator.inputs)
     labels, scores = (output.full_name for output in operator.outputs)
     pairs = list(combinations(range(len(model.classes_)), 2))
     decisions = _decisions(write, operator, _pairwise(model, pairs))
-    if len(model.classes_) == 2:
+    if _gives_shares(container, model):
+        write.node("Identity", [coupling.coupled(write, decisions, model, pairs)], scores)
+    elif len(model.classes_) == 2:
         write.node("Neg", [decisions], scores)
     elif model.decision_function_shape == "ovo":
         write.node("Identity", [decisions], scores)
     else:
         write.node("Identity", [_one_against_rest(write, decisions, pairs)], scores)
-    votes = scores if model.break_ties and len(pairs) > 1 else _votes(write, "Greater", decisions, pairs)
+    by_score = model.break_ties and len(pairs) > 1
+    votes = _one_against_rest(write, decisions, pairs) if by_score else _votes(write, "Greater", decisions, pairs)
     write_labels(write, model.classes_, write.node("ArgMax", [votes], axis=1, keepdims=0), labels)
+
+
+def _gives_shares(container: Any, model: Any) -> bool:
+    wanted = (container.get_options(model, {}, fail=False) or {}).get("raw_scores", False)
+    return hasattr(model, "predict_proba") and not wanted
 
 
 def _pairwise(model: Any, pairs: list[tuple[int, int]]) -> Array:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import onnx
 from skl2onnx._supported_operators import build_sklearn_operator_name_map
 
 from conversion.parity import asked, compared
@@ -17,6 +18,7 @@ def agrees(estimator: Any, seen: Array, repair: str) -> Accepted:
     """Searches, then compares on rows around `seen`; ties within scikit-learn's own margin are few."""
     asking = question(estimator)
     accepted = search(asking)
+    onnx.checker.check_model(accepted.graph)
     assert repair in accepted.repairs
     for kind, rows in _unseen(seen):
         one = asked(asking.ask, RowSet(kind, {"X": representable(rows)}), asking.tie)

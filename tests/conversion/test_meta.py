@@ -14,9 +14,11 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from conversion.candidates import FLOAT64
 from conversion.errors import Refused
+from conversion.members import disagreement
 from conversion.repairs import binary, calibrated, stacking
 from conversion.search import search
 from serving.signature import Array
@@ -79,6 +81,14 @@ def test_a_stack_may_hand_on_scores_and_answer_with_them(rows: Array, three: Arr
     members = [("pairs", make_pipeline(StandardScaler(), SVC())), ("line", LINE)]
     stack = StackingClassifier(members, LinearSVC(C=0.1), stack_method="decision_function", cv=2)
     agrees(stack.fit(rows, LARGE[three]), rows, stacking.NAME)
+
+
+def test_members_of_a_stack_that_answer_otherwise_are_named(rows: Array, three: Array) -> None:
+    # Bayes divides by a variance of 1e-9 here, and what is left of its scores is rounding.
+    constant = np.column_stack([rows, np.full(len(rows), 2.5)])
+    members = [("bayes", make_pipeline(StandardScaler(), GaussianNB()))]
+    stack = StackingClassifier(members, DecisionTreeClassifier(max_depth=1), cv=2).fit(constant, three)
+    assert disagreement(question(stack), FLOAT64).startswith("its members answer otherwise: ")
 
 
 def test_a_stack_of_regressors_agrees(rows: Array) -> None:

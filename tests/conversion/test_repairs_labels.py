@@ -121,6 +121,14 @@ def test_skl2onnx_flips_votes_in_float32(rows: Array, three: Array) -> None:
         search(question(SVC().fit(rows, three)))
 
 
+@pytest.mark.filterwarnings("ignore:The `probability` parameter:FutureWarning")
+def test_pairs_of_classes_are_coupled_as_libsvm_couples_them(rows: Array, three: Array) -> None:
+    scaled = StandardScaler().fit_transform(rows).astype(np.float32).astype(np.float64)
+    check(SVC(probability=True, random_state=0).fit(scaled, np.array(["x", "y", "ü"])[three]), scaled, "svm")
+    check(SVC(probability=True, break_ties=True, kernel="linear", random_state=0).fit(scaled, three), scaled, "svm")
+    check(make_pipeline(StandardScaler(), NuSVC(nu=0.2, probability=True, random_state=0)).fit(rows, three > 0), rows, "svm")
+
+
 def test_a_kernel_of_ones_own_is_refused(rows: Array, sides: Array) -> None:
     with pytest.raises(Refused, match="kernel='precomputed' fitted on dense rows is not covered"):
         search(question(SVC(kernel="precomputed").fit(rows @ rows.T, sides)))

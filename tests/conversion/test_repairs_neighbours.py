@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.neighbors import (
@@ -33,6 +34,7 @@ def check(estimator: Any, rows: Array, *repairs: str) -> None:
     """The search accepts, and the graph agrees on rows that it did not choose."""
     asked = question(estimator)
     accepted = search(asked)
+    onnx.checker.check_model(accepted.graph)
     assert set(repairs) <= set(accepted.repairs)
     rng = np.random.default_rng(7)
     near = rows[rng.integers(0, len(rows), 300)] + rows.std(axis=0) * rng.standard_t(3, (300, rows.shape[1]))
@@ -123,6 +125,13 @@ def test_a_row_halfway_between_two_neighbours_is_undecided() -> None:
     fitted = KNeighborsClassifier(1).fit(line, [0, 1, 1, 0])
     assert undecided(fitted, np.array([[0.5], [2.0], [6.5], [0.6]])).tolist() == [True, False, True, False]
     assert undecided(KNeighborsClassifier(4).fit(line, [0, 1, 1, 0]), line).tolist() == [False] * 4
+
+
+def test_training_rows_at_the_very_radius_are_refused_where_rounding_decides(rows: Array) -> None:
+    grid = np.round(rows)
+    check(RadiusNeighborsRegressor(2.0, algorithm="kd_tree").fit(grid, rows[:, 0]), grid, "radius")
+    with pytest.raises(Refused, match="the very radius: with algorithm='brute' rounding decides"):
+        search(question(RadiusNeighborsRegressor(2.0, algorithm="brute").fit(grid, rows[:, 0])))
 
 
 def test_a_row_at_the_very_radius_is_undecided() -> None:

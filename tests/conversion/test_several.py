@@ -12,9 +12,10 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from conversion.errors import Refused
-from conversion.repairs import several
+from conversion.repairs import several, several_trees
 from serving.signature import Array
 from tests.conversion.asking import question
 from tests.conversion.conftest import Convert
@@ -43,6 +44,19 @@ def targets(rows: Array) -> Array:
 def test_every_target_has_its_probabilities(inner: Any, names: Array, rows: Array, targets: Array) -> None:
     accepted = agrees(MultiOutputClassifier(inner).fit(rows, names[targets]), rows, several.NAME)
     assert {output.name: list(output.shape) for output in accepted.signature.outputs} == OUTPUTS
+
+
+@pytest.mark.parametrize("inner", [DecisionTreeClassifier(random_state=0), RandomForestClassifier(6, random_state=0)], ids=type)
+def test_one_forest_decides_several_targets(inner: Any, rows: Array, targets: Array) -> None:
+    gaps = np.where(np.random.default_rng(4).random(rows.shape) < 0.1, np.nan, rows)
+    accepted = agrees(inner.fit(gaps, np.array(["é", "b", "z"])[targets]), rows, several_trees.NAME)
+    assert {output.name: list(output.shape) for output in accepted.signature.outputs} == OUTPUTS
+    assert accepted.signature.inputs[0].allow_nan
+
+
+def test_a_forest_behind_a_scaler_is_not_rounded(rows: Array, targets: Array) -> None:
+    fitted = make_pipeline(StandardScaler(), RandomForestClassifier(5, random_state=0)).fit(rows, targets)
+    assert agrees(fitted, rows, several_trees.NAME).candidate.name == "float64"
 
 
 def test_targets_without_probabilities_have_labels_alone(rows: Array, targets: Array) -> None:
