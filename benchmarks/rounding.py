@@ -26,7 +26,11 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from benchmarks.reference import asked, dense
 
 NEAR, LAST_DIGITS = 64, 4
-"""Copies of a row that are asked, and by how many units in the last place of a double each number is moved."""
+"""Copies of a row that are asked, and by how many units in the last place of a double each number is moved at least.
+
+A sum of n products, as it is computed, is the exact one of numbers that are moved by n units (Higham, Accuracy and
+Stability of Numerical Algorithms, 3.1): so for each column there is one unit more.
+"""
 
 _ARITHMETIC_MODULES = (
     "calibration", "cluster", "covariance", "cross_decomposition", "decomposition", "discriminant_analysis", "gaussian_process",
@@ -156,7 +160,8 @@ def _moved(row: Any, columns: Any) -> Any:
         return _moved_frame(row, columns)
     if row.dtype.kind != "f":
         return None
-    steps = np.random.default_rng(0).integers(-LAST_DIGITS, LAST_DIGITS + 1, (NEAR, row.shape[1]))
+    most = LAST_DIGITS + row.shape[1]
+    steps = np.random.default_rng(0).integers(-most, most + 1, (NEAR, row.shape[1]))
     return row + steps * np.spacing(np.abs(row)) * np.asarray(columns)
 
 
