@@ -174,7 +174,7 @@ def _excused(estimator: Any, rows: Asked, row: int, name: str, answer: Any, tole
     key = (name, row, answer.tobytes())
     if key not in rows.excused:
         equal = partial(_equal, answer, tolerance)
-        rows.excused[key] = decided_by_rounding(estimator, name, take(rows.native, [row]), equal)
+        rows.excused[key] = decided_by_rounding(estimator, name, take(rows.native, [row]), equal, answer[0])
     return rows.excused[key]
 
 

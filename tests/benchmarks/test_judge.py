@@ -167,3 +167,12 @@ def test_a_row_at_zero_is_still_moved_behind_a_step_that_computes() -> None:
     row = np.array([[0.0]])
     answered = 1 - fitted.predict(row)[0]
     assert decided_by_rounding(fitted, "predict", row, lambda answer: bool(answer == answered))
+
+
+def test_noise_left_by_cancelling_is_no_mismatch_and_more_than_it_is() -> None:
+    fitted = Ridge(alpha=1e-9, fit_intercept=False).fit([[1.0, 0.0], [0.0, 1.0]], [1.0, -1.0])
+    row = np.array([[1e17 / 3, 1e17 / 3 + 64]])
+    noise = fitted.predict(row)[0]
+    for answer, excused in ((noise + 8.0, True), (noise + 1e6, False)):
+        found = decided_by_rounding(fitted, "predict", row, lambda wanted, a=answer: bool(wanted == a), answer)
+        assert found is excused
