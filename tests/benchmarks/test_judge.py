@@ -111,6 +111,12 @@ def test_another_label_is_a_tie_where_both_are_as_likely() -> None:
     assert verdict.ties >= verdict.rows
 
 
+def test_a_label_that_scikit_learn_never_gives_is_no_tie() -> None:
+    fitted = LogisticRegression().fit(X, (Y > 0).astype(int))
+    fitted.coef_[:] = fitted.intercept_[:] = 0.0
+    assert judged(fitted, LABEL, spoil=lambda _, answer: answer + 7).mismatches
+
+
 @pytest.mark.parametrize(("place", "other", "open_"), [(1.0, 1, True), (0.999, 1, False), (1.0, 2, False)])
 def test_only_a_row_exactly_between_two_neighbours_leaves_the_vote_open(place: float, other: int, open_: bool) -> None:
     fitted = KNeighborsClassifier(1).fit([[0.0], [2.0]], [0, 1])
