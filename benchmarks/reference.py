@@ -18,10 +18,11 @@ def take(native: Any, rows: Any) -> Any:
 
 
 def asked(estimator: Any, method: str, native: Any) -> Any:
-    """A dense array."""
+    """A dense array; `predict_proba_1` is what `predict_proba` answers for the second target."""
+    name, _, target = method.rpartition("_")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answer = getattr(estimator, method)(native)
+        answer = getattr(estimator, name)(native)[int(target)] if target.isdigit() else getattr(estimator, method)(native)
     return dense(answer)
 
 

@@ -16,8 +16,10 @@ from conversion.parity import Finding
 from conversion.question import Question
 from conversion.search import Accepted
 from conversion.steps import describe
+from serving.verification import Tolerance
 
 PACKAGES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "joblib")
+USUAL = Tolerance(1e-5, 1e-5)
 # Elements drawn from each kind of rows for the plots.
 POINTS = 80
 
@@ -40,10 +42,19 @@ def parity(accepted: Accepted, question: Question) -> dict[str, Any]:
         **accepted.evidence,
         "candidate": accepted.candidate.name,
         "rows": {finding.kind: finding.gap.rows for finding in accepted.findings},
+        "notes": [*_wider(question), *accepted.notes],
         "ties": sum(finding.ties for finding in accepted.findings),
         "max_abs": {name: write.rounded_up(_worst(accepted.findings, name, _within)) for name in question.methods},
         "tolerance": {name: asdict(t) for name, t in question.tolerance.items()},
     }
+
+
+def _wider(question: Question) -> list[str]:
+    """A tolerance that the user asked for beyond the usual one is told wherever the verdict is."""
+    most = max(question.tolerance.values(), key=lambda one: (one.rtol, one.atol))
+    if most.atol <= USUAL.atol and most.rtol <= USUAL.rtol:
+        return []
+    return [f"accepted within {most.atol:g} + {most.rtol:g} of the value, wider than the usual {USUAL.atol:g} + {USUAL.rtol:g}"]
 
 
 def _within(kind: str) -> bool:
@@ -62,16 +73,24 @@ def report(loaded: Loaded, accepted: Accepted, question: Question, model: bytes,
         "provenance": dict(origin) | {"python": sys.version.split()[0], "globals": loaded.globals},
         "signature": accepted.signature.to_json(),
         "parity": parity(accepted, question),
-        "findings": [_shown(finding) for finding in accepted.findings],
+        "findings": [_shown(finding, question) for finding in accepted.findings],
         "points": points(accepted, question),
-        "candidates": [{"name": t.name, "verdict": t.verdict, "bytes": t.size_bytes} for t in accepted.tried],
+        "candidates": [
+            {"name": t.name, "verdict": t.verdict, "bytes": t.size_bytes, "one_row_us": t.one_row_us} for t in accepted.tried
+        ],
         "seconds": round(accepted.seconds, 2),
         "speed": _speed(accepted, question),
     }
 
 
-def _shown(finding: Finding) -> dict[str, Any]:
-    return {"kind": finding.kind, "output": finding.output, "ties": finding.ties} | asdict(finding.gap)
+def _shown(finding: Finding, question: Question) -> dict[str, Any]:
+    """`used` is the part of the tolerance that the worst row took: one is the edge of failing."""
+    gap, tolerance = finding.gap, question.tolerance[finding.output]
+    used = 0.0
+    if 0.0 < gap.max_abs < np.inf:
+        wanted, found = float(gap.expected), float(gap.answered)
+        used = abs(wanted - found) / (tolerance.atol + tolerance.rtol * abs(wanted) or 1.0)
+    return {"kind": finding.kind, "output": finding.output, "ties": finding.ties, "used": used} | asdict(gap)
 
 
 def points(accepted: Accepted, question: Question) -> dict[str, list[list[float]]]:

@@ -13,15 +13,18 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from conversion import account, data, write
+from conversion.confined import limit_of
 from conversion.errors import Refused, Unreadable
 from conversion.load import Loaded, load
 from conversion.methods import methods_of
 from conversion.parity import asked
+from conversion.progress import Progress
 from conversion.question import Question
 from conversion.reference import Answers, Reference
 from conversion.rows import RowSet, row_sets
 from conversion.schema import Feeds, schema_of
 from conversion.search import search
+from conversion.steps import describe
 from serving.signature import DTYPES
 from serving.verification import Tolerance, Verification
 
@@ -39,28 +42,33 @@ class Task:
     array: str
     atol: float
     rtol: float
+    precision: str
+    progress: bool
 
 
 def main() -> None:
     task = Task(**json.loads(Path("task.json").read_text()))
+    progress = Progress(task.progress)
     try:
-        _convert(task, Path("model.pkl").read_bytes())
+        _convert(task, Path("model.pkl").read_bytes(), progress)
     except (Refused, Unreadable) as refusal:
         _leave("refusal.json", {"kind": type(refusal).__name__, "message": str(refusal)})
     except RecursionError:
         _leave("refusal.json", {"kind": "Unreadable", "message": "the pickle is nested too deeply"})
-    except MemoryError:
-        _leave("refusal.json", {"kind": "Refused", "message": "the conversion needs more memory than it is allowed"})
-
     except Exception as error:
+        if limit_of(error):
+            raise
         where = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
         _leave("refusal.json", {"kind": "Refused", "message": f"this object cannot be converted: {said}"})
+    finally:
+        progress.end()
 
 
-def _convert(task: Task, content: bytes) -> None:
+def _convert(task: Task, content: bytes, progress: Progress) -> None:
+    progress.say(f"reading {len(content):,} bytes of pickle")
     loaded = load(content, frozenset(task.trusted))
-    question = _question(loaded, task)
+    question = dataclasses.replace(_question(loaded, task, progress), precision=task.precision, progress=progress)
     accepted = search(question)
     chosen = _chosen(question, VERIFICATION_ROWS)
     answers = question.ask(chosen)
@@ -84,13 +92,14 @@ def _convert(task: Task, content: bytes) -> None:
     _leave("report.json", account.report(loaded, accepted, question, model, provenance))
 
 
-def _question(loaded: Loaded, task: Task) -> Question:
+def _question(loaded: Loaded, task: Task, progress: Progress) -> Question:
     estimator = loaded.estimator
     if not isinstance(estimator, BaseEstimator):
         raise Refused(f"the pickle holds a {type(estimator).__name__}, wanted a fitted scikit-learn estimator")
     schema = schema_of(estimator)
     methods = methods_of(estimator, task.methods)
     ask = Reference(estimator, schema, methods)
+    progress.say(f"asking scikit-learn: {describe(estimator)}")
     rows = [RowSet("data", data.read(Path(task.data), task.array, schema))] if task.data else []
     return question_of(ask, [*rows, *row_sets(estimator, schema)], Tolerance(task.atol, task.rtol))
 
@@ -99,9 +108,19 @@ def question_of(ask: Reference, rows: list[RowSet], real: Tolerance) -> Question
     """Raises Refused when scikit-learn answers none of the typical rows."""
     sets = [one for one in (asked(ask, one, real.atol) for one in rows) if one.rows.size]
     if not sets or sets[0].rows.kind != rows[0].kind:
-        raise Refused(f"scikit-learn itself refuses all {rows[0].kind!r} rows; bring rows that it answers with --data")
+        said = _refusal(ask, rows[0])
+        raise Refused(f"scikit-learn itself refuses all {rows[0].kind!r} rows ({said}); bring rows that it answers with --data")
     tolerance = {name: real if answer.dtype.kind == "f" else Tolerance() for name, answer in sets[0].answers.items()}
-    return Question(ask.estimator, ask.schema, ask.methods, ask, sets, tolerance, real.atol)
+    return Question(ask.estimator, ask.schema, list(sets[0].answers), ask, sets, tolerance, real.atol)
+
+
+def _refusal(ask: Reference, rows: RowSet) -> str:
+    """What scikit-learn says to the first row."""
+    try:
+        ask(rows.only([0]).feeds)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"[:300]
+    return "not the first one alone"
 
 
 def _chosen(question: Question, count: int) -> Feeds:

@@ -12,9 +12,11 @@ import onnx
 from conversion.bounds import Bound, NotBounded, bound
 from conversion.proof import NotProved, prove
 from conversion.question import Question
+from conversion.rounding import ASSUMPTION
 from conversion.write import rounded_up
+from serving.signature import Array
 
-# The kinds of rows whose hull is the range that a bound is stated for.
+# The kinds of rows whose hull is the range that a bound is stated for; the last is left out where no bound holds so far out.
 _RANGE = ("data", "typical", "learned", "typical x 10")
 
 
@@ -28,21 +30,41 @@ def evidence_of(graph: onnx.ModelProto, question: Question) -> dict[str, Any]:
         found = _bound(graph, question)
     except NotBounded as reason:
         return {"evidence": "tested", "not_proved": not_proved, "not_bounded": str(reason)}
+    return {"evidence": "bounded", "bound": _figures(found), "not_proved": not_proved}
+
+
+def _figures(found: Bound) -> dict[str, Any]:
     # The last digits differ between processors.
-    figures = {"largest": rounded_up(found.largest), "low": found.low.tolist(), "high": found.high.tolist()}
-    return {"evidence": "bounded", "bound": figures, "not_proved": not_proved}
+    figures: dict[str, Any] = {"largest": rounded_up(found.largest), "low": found.low.tolist(), "high": found.high.tolist()}
+    figures |= {name: rounded_up(value) for name, value in (("margin", found.margin), ("share", found.share)) if value}
+    return figures | ({"assumed": ASSUMPTION} if found.assumed else {})
 
 
 def _bound(graph: onnx.ModelProto, question: Question) -> Bound:
-    if not question.schema.table or len(question.methods) != 1:
-        raise NotBounded("more than one input or output")
-    rows = np.concatenate([one.rows.feeds["X"] for one in question.sets if one.rows.kind in _RANGE])
-    # Outwards to three digits of the widest feature, so that the range reads well and is the same on every processor.
+    if not question.schema.table:
+        raise NotBounded("more than one input")
+    try:
+        return _within(graph, question, _RANGE)
+    except NotBounded:
+        return _within(graph, question, _RANGE[:-1])
+
+
+def _within(graph: onnx.ModelProto, question: Question, kinds: tuple[str, ...]) -> Bound:
+    found = bound(graph, question.estimator, *_hull(question, kinds))
+    real = [question.tolerance[name] for name, answer in question.sets[0].answers.items() if answer.dtype.kind == "f"]
+    share = min((one.rtol for one in real), default=0.0)
+    if found.largest > question.tie and (found.share is None or found.share > share):
+        raise NotBounded(f"the bound {found.largest:.0e} is above the tolerance {question.tie:g}")
+    if found.margin is not None and found.margin > question.tie:
+        raise NotBounded(f"labels may differ within {found.margin:.0e} of a tie, and the tolerance is {question.tie:g}")
+    return found
+
+
+def _hull(question: Question, kinds: tuple[str, ...]) -> tuple[Array, Array]:
+    """Outwards to three digits of the widest feature, so that the range reads well and is the same on every processor."""
+    rows = np.concatenate([one.rows.feeds["X"] for one in question.sets if one.rows.kind in kinds])
     digits = 2 - int(np.floor(np.log10(np.abs(rows).max() or 1.0)))
     step = 10.0**-digits
     low = np.round(np.floor(rows.min(axis=0) / step) * step, digits)
     high = np.round(np.ceil(rows.max(axis=0) / step) * step, digits)
-    found = bound(graph, question.estimator, low, high)
-    if found.largest > question.tie:
-        raise NotBounded(f"the bound {found.largest:.0e} is above the tolerance {question.tie:g}")
-    return found
+    return low, high

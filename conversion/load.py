@@ -7,16 +7,22 @@ that are loaded, since the check is the unpickler's own look-up of every name.
 import _compat_pickle
 import io
 import pickle
+import re
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from joblib.numpy_pickle import NumpyUnpickler
+import sklearn
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 from joblib.numpy_pickle_utils import _validate_fileobject_and_memmap
 from sklearn.exceptions import InconsistentVersionWarning
 
 from conversion.allowlist import resolve
 from conversion.errors import Refused, Unreadable
+
+# scikit-learn writes its version as the last attribute of each estimator; between the two stand opcodes of a few bytes.
+_VERSION = re.compile(rb"_sklearn_version.{1,14}?(\d+\.\d+(?:\.\d+)?(?:(?:\.dev|\.post|rc|a|b)\d+)?)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -27,31 +33,35 @@ class Loaded:
     globals: list[str]
 
 
+def _noting_its_byte(handler: Callable[["StrictUnpickler"], None]) -> Callable[["StrictUnpickler"], None]:
+    def handle(self: "StrictUnpickler") -> None:
+        self.byte = self.position() - 1
+        handler(self)
+
+    return handle
+
+
 class StrictUnpickler(NumpyUnpickler):  # type: ignore[misc]
-    """Finds only what the allow-list has, calls only what it found, and changes no class."""
+    """Finds only what the allow-list has, calls only what it found, and changes nothing but the instances it made."""
 
-    dispatch = NumpyUnpickler.dispatch.copy()
-
-    def __init__(self, stream: Any, trusted: frozenset[str]) -> None:
+    def __init__(self, stream: Any, trusted: frozenset[str], found: dict[str, Any]) -> None:
         super().__init__("", stream, ensure_native_byte_order=True)
-        self.trusted = trusted
-        self.found: dict[str, Any] = {}
+        self.trusted, self.found, self.byte = trusted, found, 0
 
     def find_class(self, module: str, name: str) -> Any:
         module, name = _modern(module, name)
-        found = resolve(module, name, self.trusted)
+        shown = _printable(f"{module}.{name}")
+        try:
+            found = resolve(module, name, self.trusted)
+        except ImportError as error:
+            raise self._refused(f"asks for {shown}, which cannot be imported here: {_printable(error)}") from None
         if found is None:
-            raise Refused(
-                f"the pickle asks for {module}.{name} at byte {self._position()}, which no scikit-learn model needs; if it"
-                f" belongs to your model, review it and pass --trust {module}.{name}"
+            raise self._refused(
+                f"asks for {shown}",
+                f", which no scikit-learn model needs; if it belongs to your model, review it and pass --trust {shown}",
             )
         self.found[f"{module}.{name}"] = found
         return found
-
-    def _only_found(self, called: Any) -> None:
-        # An instance on the stack can be called too; only what find_class returned is known to be harmless.
-        if not any(called is found for found in self.found.values()):
-            raise Refused(f"the pickle calls an object of {type(called).__name__!r} at byte {self._position()}")
 
     def load_reduce(self) -> None:
         self._only_found(self.stack[-2])
@@ -61,19 +71,61 @@ class StrictUnpickler(NumpyUnpickler):  # type: ignore[misc]
         self._only_found(self.stack[0])
         super().load_obj()
 
-    def load_build(self) -> None:
-        if isinstance(self.stack[-2], type):
-            raise Refused(f"the pickle changes the class {self.stack[-2].__name__!r} at byte {self._position()}")
-        super().load_build()
+    def load_newobj(self) -> None:
+        self._only_found(self.stack[-2])
+        super().load_newobj()
 
-    def _position(self) -> int:
+    def load_newobj_ex(self) -> None:
+        self._only_found(self.stack[-3])
+        super().load_newobj_ex()
+
+    def load_build(self) -> None:
+        target, state = self.stack[-2], self.stack[-1]
+        if isinstance(target, type) or self._is_found(target):
+            raise self._refused(f"changes {_printable(getattr(target, '__name__', target))!r}")
+        for name in _attributes(state):
+            if name.startswith("__") or callable(getattr(type(target), name, None)):
+                raise self._refused(f"replaces {_printable(name)!r} of a {type(target).__name__}")
+        super(NumpyUnpickler, self).load_build()
+        if isinstance(self.stack[-1], NumpyArrayWrapper):
+            self.stack.append(self._array(self.stack.pop()))
+
+    def _array(self, wrapper: NumpyArrayWrapper) -> Any:
+        # joblib reads an array of objects with an unpickler that asks for names only; calls and changes count there too.
+        if wrapper.dtype.hasobject:
+            return StrictUnpickler(self.file_handle, self.trusted, self.found).load()
+        return wrapper.read_array(self, ensure_native_byte_order=True)
+
+    def _only_found(self, called: Any) -> None:
+        # An instance on the stack can be called too; only what find_class returned is known to be harmless.
+        if not self._is_found(called):
+            raise self._refused(f"calls an object of {type(called).__name__!r}")
+
+    def _is_found(self, thing: Any) -> bool:
+        return any(thing is found for found in self.found.values())
+
+    def _refused(self, what: str, why: str = "") -> Refused:
+        return Refused(f"the pickle {what} at byte {self.byte}{why}")
+
+    def position(self) -> int:
+        """How many bytes of the stream, decompressed, have been read."""
         frame = self._unframer.current_frame
         end: int = self.file_handle.tell()
         return end if frame is None else end - len(frame.getbuffer()) + int(frame.tell())
 
-    dispatch[pickle.REDUCE[0]] = load_reduce
-    dispatch[pickle.OBJ[0]] = load_obj
-    dispatch[pickle.BUILD[0]] = load_build
+    dispatch = NumpyUnpickler.dispatch | {
+        opcode[0]: _noting_its_byte(handler)
+        for opcode, handler in (
+            (pickle.GLOBAL, NumpyUnpickler.load_global),
+            (pickle.STACK_GLOBAL, NumpyUnpickler.load_stack_global),
+            (pickle.INST, NumpyUnpickler.load_inst),
+            (pickle.REDUCE, load_reduce),
+            (pickle.OBJ, load_obj),
+            (pickle.NEWOBJ, load_newobj),
+            (pickle.NEWOBJ_EX, load_newobj_ex),
+            (pickle.BUILD, load_build),
+        )
+    }
 
 
 def _modern(module: str, name: str) -> tuple[str, str]:
@@ -83,49 +135,75 @@ def _modern(module: str, name: str) -> tuple[str, str]:
     return _compat_pickle.IMPORT_MAPPING.get(module, module), name
 
 
-@dataclass
-class _Versions:
-    """Collects what scikit-learn says of pickles from other versions."""
+def _attributes(state: Any) -> Iterator[str]:
+    """The names of attributes that a state sets: it is their dict, or a pair of dicts, the second for slots."""
+    for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
+        if isinstance(part, dict):
+            yield from (name for name in part if isinstance(name, str))
 
-    seen: list[str] = field(default_factory=list)
 
-    def read(self, caught: list[warnings.WarningMessage]) -> None:
-        for entry in caught:
-            if isinstance(entry.message, InconsistentVersionWarning):
-                self.seen.append(entry.message.original_sklearn_version)
+def _printable(said: Any) -> str:
+    """A pickle's own words: without control characters, which would steer the terminal, and of a length to be read."""
+    return str(said)[:300].encode("unicode_escape").decode()
 
 
 def load(content: bytes, trusted: frozenset[str] = frozenset()) -> Loaded:
     """The object in a plain or joblib pickle, compressed or not.
 
-    Raises Refused when it names, calls or changes what no model needs, or was written by another scikit-learn;
-    Unreadable when it is no whole pickle.
+    Raises Refused when it names, calls or changes what no model needs, goes on after its end, or was written by another
+    scikit-learn; Unreadable when it is no whole pickle.
     """
     if not content:
         raise Unreadable("the file is empty")
-    versions = _Versions()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimator, found = _unpickle(content, trusted)
-        versions.read(caught)
-    if versions.seen:
-        import sklearn
+        try:
+            loaded = _unpickle(content, trusted)
+        except (Refused, Unreadable) as problem:
+            # Other versions have other names and other states: what went wrong may be no more than that.
+            if (version := _version_in(content)) in ("", sklearn.__version__):
+                raise
+            raise Refused(f"{problem}; {_other_version(version)}") from None
+    for entry in caught:
+        if isinstance(entry.message, InconsistentVersionWarning):
+            raise Refused(_other_version(entry.message.original_sklearn_version))
+    return loaded
 
-        raise Refused(
-            f"the pickle was written by scikit-learn {versions.seen[0]}, this is {sklearn.__version__}; convert it with"
-            f" scikit-learn=={versions.seen[0]}, or fit and pickle it again"
-        )
-    return Loaded(estimator, sorted(found))
 
-
-def _unpickle(content: bytes, trusted: frozenset[str]) -> tuple[Any, list[str]]:
+def _unpickle(content: bytes, trusted: frozenset[str]) -> Loaded:
     with _validate_fileobject_and_memmap(io.BytesIO(content), "", None) as (opened, _):
         if isinstance(opened, str):
             raise Unreadable("the pickle is in joblib's format of before 0.10; load it once with joblib and dump it again")
-        unpickler = StrictUnpickler(opened, trusted)
+        unpickler = StrictUnpickler(opened, trusted, {})
         try:
-            return unpickler.load(), list(unpickler.found)
+            estimator = unpickler.load()
+            # Reading on also has the compressor check its sum.
+            if unpickler.read(1):
+                end = unpickler.position() - 1
+                raise Refused(f"the file goes on after the pickle's end at byte {end}; dump the model, and nothing else")
         except (Refused, MemoryError):
             raise
         except Exception as error:
-            raise Unreadable(f"not a whole pickle: {type(error).__name__}: {error}") from None
+            said = f"{type(error).__name__}: {_printable(error)}"
+            raise Unreadable(f"not a whole pickle: {said} at byte {unpickler.position()}") from None
+        return Loaded(estimator, sorted(unpickler.found))
+
+
+def _version_in(content: bytes) -> str:
+    """Which scikit-learn the pickle says it is from, where it cannot be loaded; empty when it does not say."""
+    try:
+        with _validate_fileobject_and_memmap(io.BytesIO(content), "", None) as (opened, _):
+            said = _VERSION.search(opened.read())
+    except Exception:  # a compressed stream may be broken in many ways, and this is only to say more
+        return ""
+    return said[1].decode() if said else ""
+
+
+def _other_version(version: str) -> str:
+    here = sklearn.__version__
+    if version == "pre-0.18":
+        return f"the pickle does not say which scikit-learn wrote it, this is {here}; fit and pickle the model again"
+    return (
+        f"the pickle was written by scikit-learn {version}, this is {here}; convert it with scikit-learn=={version}, or fit"
+        " and pickle it again"
+    )

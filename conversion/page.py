@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from conversion.report import bounded, taken
+
 WIDTH, HEIGHT, EDGE = 420, 300, 48
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }
@@ -25,11 +27,15 @@ def render(report: dict[str, Any], output: str) -> str:
     sections = [
         f"<h1>{escape(report['provenance']['estimator'])}</h1>",
         f"<p>Accepted as <b>{escape(parity['candidate'])}</b>, evidence: <b>{parity['evidence']}</b>. {_said(parity)}</p>",
+        *(f"<p>Note: {escape(note)}.</p>" for note in parity["notes"]),
         *(_plots(name, pairs, parity["tolerance"][name]) for name, pairs in report["points"].items() if pairs),
         "<h2>Candidates</h2>",
-        _table(["candidate", "bytes", "verdict"], [[c["name"], c["bytes"], c["verdict"]] for c in report["candidates"]]),
+        _table(
+            ["candidate", "bytes", "one row, µs", "verdict"],
+            [[c["name"], c["bytes"], c["one_row_us"], c["verdict"]] for c in report["candidates"]],
+        ),
         "<h2>Nearest to failing</h2>",
-        _table(["rows", "output", "of", "row", "largest gap", "scikit-learn", "graph", "ties"], _nearest(report["findings"])),
+        _table(["rows", "output", "of", "row", "share allowed", "scikit-learn", "graph", "ties"], _nearest(report["findings"])),
         "<h2>What it takes and gives</h2>",
         _table(["name", "datatype", "shape", ""], _tensors(report["signature"])),
         "<h2>Where it comes from</h2>",
@@ -50,14 +56,14 @@ def _said(parity: dict[str, Any]) -> str:
             f" differ by at most {proof['rounding']:.0e}."
         )
     if parity["evidence"] == "bounded":
-        return f"No row in the stated range has a gap above {parity['bound']['largest']:.0e}."
+        return f"Bounded: {escape(bounded(parity['bound']))}."
     return f"Not proved: {escape(parity['not_proved'])}. Not bounded: {escape(parity['not_bounded'])}."
 
 
 def _nearest(findings: list[dict[str, Any]]) -> list[list[Any]]:
-    worst = sorted(findings, key=lambda finding: -finding["max_abs"])[:20]
+    worst = sorted(findings, key=lambda finding: -finding["used"])[:20]
     return [
-        [f["kind"], f["output"], f["rows"], f["worst_row"], f"{f['max_abs']:.1e}", f["expected"], f["answered"], f["ties"]]
+        [f["kind"], f["output"], f["rows"], f["worst_row"], f"{f['used']:.1e}", f["expected"], f["answered"], f["ties"]]
         for f in worst
     ]
 
@@ -68,7 +74,7 @@ def _tensors(signature: dict[str, Any]) -> list[list[Any]]:
             tensor["name"],
             tensor["datatype"],
             str(["n", *tensor["shape"][1:]]),
-            "NaN is a value" if tensor.get("allow_nan") else "",
+            taken(tensor),
         ]
         for side in ("inputs", "outputs")
         for tensor in signature[side]

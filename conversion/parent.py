@@ -7,6 +7,7 @@ itself, and only then writes; a refusal leaves every file as it was.
 import json
 import os
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ class Order:
     trust: tuple[str, ...] = ()
     atol: float = 1e-5
     rtol: float = 1e-5
+    precision: str = ""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -73,6 +75,8 @@ def _hand_over(order: Order, folder: Path) -> None:
         "array": order.array,
         "atol": order.atol,
         "rtol": order.rtol,
+        "precision": order.precision,
+        "progress": sys.stderr.isatty(),
     }
     (folder / "task.json").write_text(json.dumps(task))
 

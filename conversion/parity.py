@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from conversion.candidates import Candidate
+from conversion.decision import margins, undecided
+from conversion.progress import SILENT, Progress
 from conversion.reference import Answers, Reference
 from conversion.rows import DOUBLES, RowSet
 from conversion.schema import Feeds, Schema
@@ -23,19 +25,22 @@ BATCHES = (1, 2, 3, 1000)
 class Asked:
     """One set of rows with scikit-learn's answers, and which rows are so near another label that either is right.
 
-    `refused` are the rows of the set that scikit-learn does not answer.
+    At `undecided` rows any answer is scikit-learn's: which of equally near neighbours it takes is an accident. `refused` are
+    the rows of the set that scikit-learn does not answer.
     """
 
     rows: RowSet
     answers: Answers
     ties: Array
+    undecided: Array
     refused: RowSet
 
     def resized(self, batch: int) -> "Asked":
         """The same rows, repeated or cut to a batch of this size."""
         feeds = {name: np.resize(array, (batch, *array.shape[1:])) for name, array in self.rows.feeds.items()}
         answers = {name: np.resize(array, (batch, *array.shape[1:])) for name, array in self.answers.items()}
-        return Asked(RowSet(f"batch of {batch}", feeds), answers, np.resize(self.ties, batch), self.refused.only([]))
+        ties, undecided = np.resize(self.ties, batch), np.resize(self.undecided, batch)
+        return Asked(RowSet(f"batch of {batch}", feeds), answers, ties, undecided, self.refused.only([]))
 
 
 def asked(reference: Reference, rows: RowSet, tie: float) -> Asked:
@@ -47,9 +52,17 @@ def asked(reference: Reference, rows: RowSet, tie: float) -> Asked:
         accepted = np.array([_accepted(reference, rows.only([i])) for i in range(rows.size)])
         rows, refused = rows.only(accepted), rows.only(~accepted)
         answers = reference(rows.feeds) if rows.size else {}
-    margins = reference.margins(rows.feeds) if rows.size else None
-    ties = np.zeros(rows.size, bool) if margins is None else margins <= tie
-    return Asked(rows, answers, ties, refused)
+    open_ended = undecided(reference.estimator, reference.schema.native(rows.feeds)) if rows.size else np.zeros(0, bool)
+    return Asked(rows, answers, _ties(reference, rows, tie), open_ended, refused)
+
+
+def _ties(reference: Reference, rows: RowSet, tie: float) -> Array:
+    """Where scikit-learn's own margin leaves the label open. None are where the margin is not known."""
+    try:
+        found = margins(reference.estimator, reference.schema.native(rows.feeds)) if rows.size else None
+    except Exception:  # what is inside may want its rows in another form; then no label is excused
+        found = None
+    return np.zeros(rows.size, bool) if found is None else found <= tie
 
 
 def _accepted(reference: Reference, row: RowSet) -> bool:
@@ -62,7 +75,7 @@ def _accepted(reference: Reference, row: RowSet) -> bool:
 
 @dataclass(frozen=True)
 class Finding:
-    """One output on one set of rows; `ties` rows have another label than scikit-learn's, within its own margin."""
+    """One output on one set of rows; `ties` rows have another answer than scikit-learn's, and could have had it there."""
 
     kind: str
     output: str
@@ -90,15 +103,21 @@ class Graph:
         return dict(zip(names, self.session.run(names, self.schema.cast(feeds, self.candidate.real)), strict=True))
 
 
-def examine(graph: Graph, sets: list[Asked], tolerance: Mapping[str, Tolerance]) -> list[Finding]:
-    """Every output on every set, and the first set again in batches of 1, 2, 3 and 1000 rows.
+def examine(graph: Graph, sets: list[Asked], tolerance: Mapping[str, Tolerance], progress: Progress = SILENT) -> list[Finding]:
+    """Every output on every set, and the first set again in batches of 1, 2, 3 and 1000 rows, until one does not hold.
 
     Raises whatever onnxruntime raises when it cannot answer a row that scikit-learn answers.
     """
     batches = [sets[0].resized(batch) for batch in BATCHES]
     if graph.candidate.real.itemsize == 4:
-        sets = [one for one in sets if one.rows.kind != DOUBLES]
-    return [finding for one in (*sets, *batches) for finding in compared(graph, one, tolerance)]
+        sets = [one for one in sets if one.rows.kind not in DOUBLES]
+    found = []
+    for number, one in enumerate((*sets, *batches), 1):
+        progress.say(f"{graph.candidate.name}: comparing rows, {one.rows.kind} ({number} of {len(sets) + len(batches)})")
+        found += compared(graph, one, tolerance)
+        if not all(finding.gap.passed for finding in found):
+            break
+    return found
 
 
 def compared(graph: Graph, one: Asked, tolerance: Mapping[str, Tolerance]) -> list[Finding]:
@@ -110,8 +129,14 @@ def compared(graph: Graph, one: Asked, tolerance: Mapping[str, Tolerance]) -> li
 def _finding(one: Asked, name: str, answered: Array, tolerance: Tolerance) -> Finding:
     wanted = one.answers[name]
     ties = 0
-    if wanted.dtype.kind != "f" and wanted.shape == answered.shape == one.ties.shape:
-        tied = one.ties & (wanted != answered)
+    if wanted.shape == answered.shape and (one.ties.any() or one.undecided.any()):
+        free = one.undecided if wanted.dtype.kind == "f" else one.undecided | one.ties
+        tied = free & _wrong(wanted, answered, tolerance)
         ties = int(tied.sum())
-        answered = np.where(tied, wanted.astype(answered.dtype), answered)
+        answered = np.where(tied.reshape(-1, *[1] * (wanted.ndim - 1)), wanted.astype(answered.dtype), answered)
     return Finding(one.rows.kind, name, compare(wanted, answered, tolerance), ties)
+
+
+def _wrong(wanted: Array, answered: Array, tolerance: Tolerance) -> Array:
+    """Which rows are out of tolerance: (n,)."""
+    return np.array([not compare(wanted[[i]], answered[[i]], tolerance).passed for i in range(len(wanted))], bool)

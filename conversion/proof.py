@@ -1,8 +1,8 @@
-"""Do the trees in the written graph decide as the fitted ones for every possible input?
+"""Does the written graph decide as the fitted trees for every possible input?
 
-The graph's own bytes are read back and walked beside the fitted trees, node by node: the same feature, the same threshold
-to the last bit, the same comparison, the same side for NaN, the same leaf. What is left is the order in which the leaves
-are added, and that is bounded.
+The graph's own bytes are read back from its outputs to its inputs, beside what scikit-learn computes: the same labels of the
+same comparisons of the same sums, every split and leaf of every tree to the last bit, and rows that reach the trees bit for bit
+as scikit-learn's steps before them give them. What is left is the order in which leaves are added, and that is bounded.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,19 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from conversion import forests
-from conversion.ensembles import Ensemble, Tree, ensemble_of
+from conversion import attributes, forests
+from conversion.answers import answer
+from conversion.columns import Column, Columns, NotAlike, cast
+from conversion.elementwise import told as told_of
+from conversion.ensembles import NotCovered
 from conversion.steps import steps_of
+from conversion.terms import Term, Terms, rounding, within
 from serving.signature import Array
 
-_LESS_OR_EQUAL = 0
+# Operators whose results differ in the last digits between libraries.
+_LIBRARY = ("Exp", "Pow", "Sigmoid", "Softmax")
 
 
 class NotProved(Exception):
@@ -26,110 +31,183 @@ class NotProved(Exception):
 
 @dataclass(frozen=True)
 class Proof:
-    """Every split and leaf agrees; the sums of leaves differ by at most `rounding`."""
+    """Every split and leaf agrees, and so does every operator before and after them.
+
+    A runtime that adds in the order of the trees, as one thread does, gets scikit-learn's very sums; in any other order they
+    differ by at most `rounding`. What `after` names is not the same to the last bit: a library's exponential errs by some
+    units in the last place; where labels come from the sums, it decides none.
+    """
 
     trees: int
     splits: int
     rounding: float
+    after: str = ""
 
 
 def prove(graph: onnx.ModelProto, estimator: Any) -> Proof:
-    """Raises NotProved where the model is not one ensemble alone, or a split or leaf differs."""
-    steps = steps_of(estimator)
-    if len(steps) != 1 or not forests.applies(steps[0]):
-        raise NotProved("more than a tree ensemble takes part in the answer")
-    ensemble = ensemble_of(steps[0])
-    nodes = [node for node in graph.graph.node if node.op_type == "TreeEnsemble"]
-    if len(nodes) != 1:
-        raise NotProved(f"the graph has {len(nodes)} tree ensembles, expected one")
-    _check_rows_arrive_as_they_are(graph, nodes[0], ensemble)
-    given = _read(nodes[0])
-    roots = given["tree_roots"]
-    if len(roots) != len(ensemble.trees):
-        raise NotProved(f"the graph has {len(roots)} trees, the model {len(ensemble.trees)}")
-    for number, (root, tree) in enumerate(zip(roots, ensemble.trees, strict=True)):
-        _walk(given, int(root), tree, number)
-    return Proof(len(roots), sum(int((tree.left >= 0).sum()) for tree in ensemble.trees), _rounding(ensemble))
+    """Raises NotProved where something but trees takes part, or anything differs."""
+    *before, last = steps_of(estimator)
+    write = Terms()
+    try:
+        given = answer(write, last, write.rows)
+    except NotCovered as reason:
+        raise NotProved(str(reason)) from reason
+    wanted = _outputs(write, last, given)
+    try:
+        reader = Columns(graph)
+        rows = [cast(one, TensorProto.DOUBLE) for one in reader.inputs_of(_names(estimator))]
+        for step in before:
+            rows = told_of(step, rows)
+        matching = _Matching(reader, rows, write.rows)
+        for output in graph.graph.output:
+            matching.output(wanted[output.name], output.name, _is_single(last, output.name))
+    except (NotAlike, attributes.Differs) as reason:
+        raise NotProved(str(reason)) from reason
+    terms = list(within(*wanted.values()))
+    trees = [tree for one in terms if one.kind == "trees" for tree in one.value.trees]
+    library = sorted({one.kind for one in terms if one.kind in _LIBRARY})
+    figure = max(rounding(one) for one in wanted.values())
+    return Proof(len(trees), sum(int((tree.left >= 0).sum()) for tree in trees), figure, ", ".join(library))
 
 
-def _check_rows_arrive_as_they_are(graph: onnx.ModelProto, node: Any, ensemble: Ensemble) -> None:
-    """Between the input and the trees stand only the casts that scikit-learn does itself."""
-    made = {output: one for one in graph.graph.node for output in one.output}
-    name, kinds = node.input[0], []
-    while name in made:
-        step = made[name]
-        if step.op_type not in ("Cast", "Identity"):
-            raise NotProved(f"a {step.op_type} stands between the input and the trees")
-        kinds += [attribute.i for attribute in step.attribute if attribute.name == "to"]
-        name = step.input[0]
-    real = {entry.name: entry.type.tensor_type.elem_type for entry in graph.graph.input}.get(name)
-    single = TensorProto.FLOAT in (real, *kinds)
-    if real not in (TensorProto.FLOAT, TensorProto.DOUBLE) or kinds[0] != TensorProto.DOUBLE:
-        raise NotProved("the rows do not reach the trees in double")
-    if single != (ensemble.real == "float32") and real != TensorProto.FLOAT:
-        raise NotProved(f"scikit-learn compares in {ensemble.real}, the graph does not")
+def _names(estimator: Any) -> list[str]:
+    return [str(name) for name in getattr(steps_of(estimator)[0], "feature_names_in_", [])]
 
 
-def _read(node: Any) -> dict[str, Array]:
-    read: dict[str, Array] = {}
-    for attribute in node.attribute:
-        value = helper.get_attribute_value(attribute)
-        read[attribute.name] = numpy_helper.to_array(value) if isinstance(value, TensorProto) else np.asarray(value)
-    if (
-        read["aggregate_function"] != forests.SUM
-        or read["post_transform"] != 0
-        or (read["nodes_modes"] != _LESS_OR_EQUAL).any()
-    ):
-        raise NotProved("the graph's trees compare, add or transform in another way than they were written to")
-    return read
+def _outputs(write: Terms, model: Any, given: Any) -> dict[str, Term]:
+    """What each of the graph's outputs has to be."""
+    results: list[Any] = forests.results(write, model, given, scored=False)
+    if hasattr(model, "transform") and len(results) == 1 and not hasattr(model, "predict"):
+        return {"transform": results[0]}
+    named = {"predict": results[0]}
+    if len(results) == 2:
+        named["predict_proba"] = named_scores = results[1]
+        named["decision_function"] = named_scores if given.scores is None else given.scores
+    return named
 
 
-def _walk(given: dict[str, Array], root: int, tree: Tree, number: int) -> None:
-    """Both trees together, from the root; every pair of nodes once."""
-    if tree.left[0] < 0:
-        for side in ("true", "false"):
-            _match_leaf(given, root, side, tree, 0, number)
-        return
-    waiting = [(root, 0)]
-    while waiting:
-        written, fitted = waiting.pop()
-        found = (
-            given["nodes_featureids"][written], given["nodes_splits"][written],
-            bool(given["nodes_missing_value_tracks_true"][written]),
-        )  # fmt: skip
-        wanted = (tree.feature[fitted], tree.threshold[fitted], bool(tree.nan_left[fitted]))
-        if found != wanted:
-            raise NotProved(f"tree {number}, node {fitted}: fitted {wanted}, written {found}")
-        for side, child in (("true", tree.left[fitted]), ("false", tree.right[fitted])):
-            if tree.left[child] < 0:
-                _match_leaf(given, written, side, tree, int(child), number)
-            elif given[f"nodes_{side}leafs"][written]:
-                raise NotProved(f"tree {number}, node {fitted}: a leaf is written where the fitted tree goes on")
-            else:
-                waiting.append((int(given[f"nodes_{side}nodeids"][written]), int(child)))
+def _is_single(model: Any, method: str) -> bool:
+    if method == "decision_function" and hasattr(model, "classes_"):
+        return len(model.classes_) == 2
+    return method in ("predict", "decision_function") and forests.width_of(model) == 1
 
 
-def _match_leaf(given: dict[str, Array], written: int, side: str, tree: Tree, fitted: int, number: int) -> None:
-    leaf = int(given[f"nodes_{side}nodeids"][written])
-    if not given[f"nodes_{side}leafs"][written]:
-        raise NotProved(f"tree {number}: the fitted leaf {fitted} is written as a split")
-    found = (given["leaf_targetids"][leaf], given["leaf_weights"][leaf])
-    if found != (tree.target, tree.leaf[fitted]):
-        raise NotProved(f"tree {number}, leaf {fitted}: fitted {(tree.target, tree.leaf[fitted])}, written {found}")
+class _Matching:
+    """Walks the expected expression and the graph together; every pair of them once."""
+
+    def __init__(self, reader: Columns, rows: list[Column], place: Term) -> None:
+        self.reader, self.rows, self.place = reader, rows, place
+        self.seen: set[tuple[int, str]] = set()
+
+    def output(self, term: Term, name: str, single: bool) -> None:
+        """Where scikit-learn answers (n,), the one column of (n, 1) may be taken."""
+        node, _ = self._made(name)
+        if single and node.op_type == "Gather" and self._last(node):
+            name = node.input[0]
+        self.match(term, name)
+
+    def _last(self, node: Any) -> bool:
+        place = self.reader.constant(node.input[1])
+        settings = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        return place is not None and place.shape == () and place == -1 and settings == {"axis": 1}
+
+    def match(self, term: Term, name: str) -> None:
+        waiting = [(term, name)]
+        while waiting:
+            one, written = waiting.pop()
+            written = self._behind(written)
+            if (id(one), written) not in self.seen:
+                self.seen.add((id(one), written))
+                waiting += self._matched(one, written)
+
+    def _matched(self, term: Term, name: str) -> list[tuple[Term, str]]:
+        """What has to match next."""
+        if term.kind in ("rows", "columns", "steps"):
+            self._same(self._columns(term), self.reader(name), term.kind)
+            return []
+        if term.kind == "constant":
+            self._match_constant(term.value, name)
+            return []
+        node, output = self._made(name)
+        if output != term.output:
+            raise NotProved(f"another result of a {node.op_type} is used than was expected")
+        if term.kind == "trees":
+            self._match_trees(term, node)
+            return []
+        wanted = {key: helper.make_attribute(key, value).SerializeToString() for key, value in term.given.items()}
+        found = {one.name: one.SerializeToString() for one in node.attribute}
+        if (term.kind, "", len(term.inputs)) != (node.op_type, node.domain, len(node.input)) or wanted != found:
+            raise NotProved(f"the graph has a {node.op_type} where a {term.kind} was expected, or with other settings")
+        return list(zip(term.inputs, node.input, strict=True))
+
+    def _match_constant(self, wanted: Array, name: str) -> None:
+        found = self.reader.constant(name)
+        if found is None or found.shape != wanted.shape or not _equal(found, wanted):
+            raise NotProved(f"the graph has {found} where the constant {wanted} was expected")
+
+    def _match_trees(self, term: Term, node: Any) -> None:
+        if (node.op_type, node.domain, len(node.input)) != ("TreeEnsemble", forests.DOMAIN, 1):
+            raise NotProved(f"the graph has a {node.op_type} where trees were expected")
+        attributes.check(node, term.value)
+        wanted = self._columns(term.inputs[0])
+        if term.value.real == "float32":
+            wanted = [cast(one, TensorProto.FLOAT) for one in wanted]
+        self._same([cast(one, TensorProto.DOUBLE) for one in wanted], self.reader(node.input[0]), "row")
+
+    def _columns(self, term: Term) -> list[Column]:
+        """The columns of an expected table."""
+        if term is self.place:
+            return self.rows
+        if term.kind == "columns":
+            rows = self._columns(term.inputs[0])
+            return [cast(rows[k], TensorProto.DOUBLE) for k in term.value]
+        if term.kind == "steps":
+            rows = [cast(one, TensorProto.DOUBLE) for one in self._columns(term.inputs[0])]
+            for step in term.value:
+                rows = told_of(step, rows)
+            return rows
+        if term.kind == "Concat":
+            return [one for part in term.inputs for one in self._columns(part)]
+        if term.kind == "Cast":
+            return [cast(one, term.given["to"]) for one in self._columns(term.inputs[0])]
+        if term.kind == "trees":
+            return [Column("trees", (term, k)) for k in range(term.value.targets)]
+        raise NotProved(f"the trees are fed with the result of a {term.kind}")
+
+    def _same(self, wanted: list[Column], found: list[Column], what: str) -> None:
+        if len(wanted) != len(found):
+            raise NotProved(f"a {what} has {len(found)} columns in the graph, expected {len(wanted)}")
+        for k, (one, other) in enumerate(zip(wanted, found, strict=True)):
+            if one.kind == other.kind == "trees" and (one.of[1], one.real) == (other.of[1], other.real):
+                self.match(one.of[0], other.of[0])
+            elif one != other:
+                raise NotProved(f"column {k} reaches the trees as {_shown(other)}, expected {_shown(one)}")
+
+    def _behind(self, name: str) -> str:
+        while name in self.reader.made:
+            node, _ = self.reader.made[name]
+            if (node.op_type, node.domain, len(node.input)) != ("Identity", "", 1):
+                break
+            name = node.input[0]
+        return name
+
+    def _made(self, name: str) -> tuple[Any, int]:
+        name = self._behind(name)
+        if name not in self.reader.made:
+            raise NotProved(f"{name!r} is computed by no operator")
+        return self.reader.made[name]
 
 
-def _rounding(ensemble: Ensemble) -> float:
-    """How far two orders of adding one leaf of every tree can be apart, after factor and divisor, before the link.
+def _equal(found: Array, wanted: Array) -> bool:
+    if wanted.dtype == object:
+        return [str(one) for one in found.ravel()] == [str(one) for one in wanted.ravel()]
+    return found.dtype == wanted.dtype and found.tobytes() == wanted.tobytes()
 
-    Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2: n - 1 additions err by at most
-    gamma(n - 1) times the sum of the magnitudes. Both sides err; factor, divisor and offset are three more operations.
-    """
-    worst = np.zeros(ensemble.targets)
-    count = np.zeros(ensemble.targets)
-    for tree in ensemble.trees:
-        worst[tree.target] += np.abs(tree.leaf[tree.left < 0]).max()
-        count[tree.target] += 1
-    unit = np.finfo(np.float64).eps / 2
-    gamma = (count + 3) * unit / (1 - (count + 3) * unit)
-    size = worst * abs(ensemble.factor) / ensemble.divisor + np.abs(ensemble.offset)
-    return float((2 * gamma * size).max())
+
+def _shown(column: Any) -> str:
+    if isinstance(column, bytes):
+        return repr(np.frombuffer(column, np.float64 if len(column) == 8 else np.float32)[0])
+    if not isinstance(column, Column):
+        return str(column)
+    kind = "float32" if column.real == TensorProto.FLOAT else ""
+    return f"{column.kind}{kind and ' in ' + kind}({', '.join(_shown(one) for one in column.of)})"

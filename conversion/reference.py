@@ -1,4 +1,4 @@
-"""What does scikit-learn itself answer, and how near was it to answering otherwise?"""
+"""What does scikit-learn itself answer?"""
 
 import warnings
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from conversion.errors import Refused
 from conversion.schema import Feeds, Schema
 from serving.signature import Array
 
@@ -23,30 +22,27 @@ class Reference:
     methods: Sequence[str]
 
     def __call__(self, feeds: Feeds) -> Answers:
-        """Dense arrays, text as Python strings, one per method. Raises what scikit-learn raises for rows it refuses."""
+        """Dense arrays, text as Python strings, one per method; `predict_proba_0` and so on where it answers one per target.
+
+        Raises what scikit-learn raises for rows that it refuses.
+        """
         rows = self.schema.native(feeds)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return {name: _dense(getattr(self.estimator, name)(rows), name) for name in self.methods}
-
-    def margins(self, feeds: Feeds) -> Array | None:
-        """How far each row is from another label: between the two best scores, or from the threshold. None if unknown."""
-        rows = self.schema.native(feeds)
-        for name, sign in (("predict_proba", 1.0), ("decision_function", 1.0), ("transform", -1.0)):
-            if "predict" in self.methods and hasattr(self.estimator, name):
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    scores = sign * _dense(getattr(self.estimator, name)(rows), name)
-                if scores.ndim == 1 or scores.shape[1] == 1:
-                    return np.abs(scores.reshape(-1))
-                best = np.sort(scores, axis=1)
-                return np.asarray(best[:, -1] - best[:, -2])
-        return None
+            answers = {name: getattr(self.estimator, name)(rows) for name in self.methods}
+        return {key: _dense(part) for name, answer in answers.items() for key, part in _named(name, answer)}
 
 
-def _dense(answer: Any, method: str) -> Array:
+def _named(method: str, answer: Any) -> list[tuple[str, Any]]:
+    """The outputs that a method's answer becomes: a list of arrays is one output for each."""
     if isinstance(answer, list) and any(isinstance(part, np.ndarray) for part in answer):
-        raise Refused(f"{method} answers a list of {len(answer)} arrays, one per target; only one array can be served yet")
+        return [(f"{method}_{i}", part) for i, part in enumerate(answer)]
+    return [(method, answer)]
+
+
+def _dense(answer: Any) -> Array:
+    if isinstance(answer, list) and any(isinstance(part, np.ndarray) for part in answer):
+        answer = np.concatenate(answer, axis=1)
     if hasattr(answer, "toarray"):
         answer = answer.toarray()
     array = np.asarray(answer)

@@ -14,6 +14,7 @@ def summary(report: dict[str, Any], output: str) -> str:
         f"candidate  {parity['candidate']}{_list(', repaired: ', source['repairs'])}",
     ]
     lines += [f"           not {one['name']}: {one['verdict']}" for one in report["candidates"] if one["verdict"] != "accepted"]
+    lines += [f"           {note[:200]}" for note in parity["notes"][:3]]
     lines.append(f"evidence   {_evidence(parity)}")
     for name in parity["max_abs"]:
         worst = _worst(report["findings"], name)
@@ -38,7 +39,7 @@ def _evidence(parity: dict[str, Any]) -> str:
     if parity["evidence"] == "tested":
         return f"tested: {tested}"
     if parity["evidence"] == "bounded":
-        return f"bounded: within {parity['bound']['largest']:.0e} for every row in the stated range; tested: {tested}"
+        return f"bounded: {bounded(parity['bound'])}; tested: {tested}"
     proof = parity["proof"]
     return (
         f"proved: {proof['splits']} splits in {proof['trees']} trees are the fitted ones for every input, sums of leaves within"
@@ -46,14 +47,32 @@ def _evidence(parity: dict[str, Any]) -> str:
     )
 
 
+def bounded(figures: dict[str, Any]) -> str:
+    """The figures of a bound, in words."""
+    text = f"within {figures['largest']:.0e} for every row in the stated range"
+    if figures["largest"] > 1e-5 and "share" in figures:
+        text = f"within {figures['share']:.0e} of scikit-learn's own number for every row in the stated range"
+    text += f"; labels equal beyond a margin of {figures['margin']:.0e}" if "margin" in figures else ""
+    return f"{text}, if {figures['assumed']}" if "assumed" in figures else text
+
+
 def _worst(findings: list[dict[str, Any]], output: str) -> dict[str, Any]:
-    return max((f for f in findings if f["output"] == output), key=lambda finding: finding["max_abs"])
+    """Among rows of ordinary size; of larger ones the gaps are larger, in proportion."""
+    own = [f for f in findings if f["output"] == output]
+    return max([f for f in own if " x " not in f["kind"]] or own, key=lambda finding: finding["max_abs"])
 
 
 def _tensors(tensors: list[dict[str, Any]]) -> str:
-    shown = [f"{t['name']} {t['datatype']} {['n', *t['shape'][1:]]}".replace("'", "") for t in tensors]
+    shown = [f"{t['name']} {t['datatype']} {['n', *t['shape'][1:]]}".replace("'", "") + taken(t) for t in tensors]
     more = len(shown) - 4
     return ", ".join(shown[:4]) + (f" and {more} more" if more > 0 else "")
+
+
+def taken(tensor: dict[str, Any]) -> str:
+    """What an input takes beside finite numbers, and up to which size."""
+    said = [word for flag, word in (("allow_nan", "NaN"), ("allow_infinity", "infinity")) if tensor.get(flag)]
+    size = [f"up to {max(tensor['range']['high']):.0e}"] if "range" in tensor else []
+    return f" ({', '.join([*size, *said])})" if size or said else ""
 
 
 def _list(before: str, names: list[str]) -> str:

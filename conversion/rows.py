@@ -5,19 +5,21 @@ exactly, so that a graph of either precision and scikit-learn see the same; `dou
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from conversion import learned
-from conversion.schema import Column, Feeds, Schema
-from conversion.steps import steps_of
+from conversion.column_rows import column_sets
+from conversion.column_rows import representable as representable
+from conversion.schema import Feeds, Schema
 from serving.signature import Array
 
 TYPICAL, PAIRS = 1000, 60
-DOUBLES = "doubles"
+DOUBLES = ("doubles", "thresholds in double", "halfway")
+ENLARGED = (10, 100, 1000)
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,61 @@ def row_sets(estimator: Any, schema: Schema, seed: int = 0) -> list[RowSet]:
     """Rows of every kind that this object allows, all finite; the first set is `typical`."""
     rng = np.random.default_rng(seed)
     if not schema.table:
-        return list(_columns(schema, rng))
-    made = [(kind, representable(rows)) for kind, rows in _tables(estimator, schema, rng)]
-    typical = made[0][1]
+        made = [RowSet(kind, feeds) for kind, feeds in column_sets(schema, rng)]
+        return [*made, *_enlarged(made[0].feeds)] if any(not column.text for column in schema.columns) else made
+    tables = [(kind, representable(rows)) for kind, rows in _tables(estimator, schema, rng)]
+    typical, known = tables[0][1], learned.rows(estimator, tables[0][1], rng)
     # Far out, and yet near another label: there the scores are large and their difference is small.
     far = representable(np.concatenate([typical[:200] * factor for factor in (1, 5, 30, 200)]))
-    made.append(("boundary", _boundary(estimator, schema, typical, rng)))
-    made.append(("far boundary", _boundary(estimator, schema, far, rng)))
-    made.append((DOUBLES, typical[:300] * (1 + 1e-9 * rng.standard_normal((min(300, len(typical)), 1)))))
-    return [RowSet(kind, {"X": rows}) for kind, rows in made if len(rows)]
+    tables.append(("boundary", _boundary(estimator, schema, typical, rng)))
+    tables.append(("far boundary", _boundary(estimator, schema, far, rng)))
+    doubles = typical[:300] * (1 + 1e-9 * rng.standard_normal((min(300, len(typical)), 1)))
+    sides = learned.thresholds(estimator, typical, rng, np.float64)
+    tables += zip(DOUBLES, (doubles, sides, _halfway(known, rng)), strict=True)
+    sets = [*(RowSet(kind, {"X": rows}) for kind, rows in tables if len(rows)), *_enlarged({"X": typical})]
+    return _coded(sets, schema.columns[0].codes, rng)
 
 
-def spoilt(feeds: Feeds, value: float) -> dict[str, Array]:
-    """Copies of the first rows with numbers replaced by `value` (NaN or infinity): one, then half of them, then all."""
-    numeric = [name for name, array in feeds.items() if array.dtype.kind == "f"]
+def _coded(sets: list[RowSet], codes: Sequence[Sequence[float]], rng: np.random.Generator) -> list[RowSet]:
+    """The same with known codes in the features that hold codes; the first set as it was comes last."""
+    known = {i: [code for code in values if np.isfinite(code)] for i, values in enumerate(codes)}
+    if not any(known.values()):
+        return sets
+    strange, changed = RowSet("strange codes", sets[0].feeds), []
+    for one in sets:
+        rows = one.feeds["X"].copy()
+        for i, values in known.items():
+            if values:
+                rows[:, i] = rng.choice(values, len(rows))
+        changed.append(RowSet(one.kind, {"X": rows}))
+    return [*changed, strange]
+
+
+def _enlarged(feeds: Feeds) -> list[RowSet]:
+    return [RowSet(enlarged_kind(factor), enlarged(feeds, factor)) for factor in ENLARGED]
+
+
+def enlarged_kind(factor: float) -> str:
+    return f"typical x {factor:,}"
+
+
+def enlarged(feeds: Feeds, factor: float) -> dict[str, Array]:
+    """Some rows with every number, and then some with the numbers of one input or feature, so many times as large."""
+    count = min(40, len(next(iter(feeds.values()))))
+    rows = {name: np.resize(array, (2 * count, *array.shape[1:])).copy() for name, array in feeds.items()}
+    numeric = [name for name, array in rows.items() if array.dtype.kind == "f"]
+    for number, name in enumerate(numeric):
+        rows[name][:count] *= factor
+        for i in range(count, 2 * count):
+            if i % len(numeric) == number:
+                rows[name][i, (i // len(numeric)) % rows[name].shape[1]] *= factor
+        rows[name] = representable(rows[name])
+    return rows
+
+
+def spoilt(feeds: Feeds, value: float, names: Sequence[str]) -> dict[str, Array]:
+    """Copies of the first rows with numbers of these inputs replaced by `value`: one, then half of them, then all."""
+    numeric = list(names)
     count = min(64, len(next(iter(feeds.values()))))
     changed = {name: np.resize(array, (count + 10, *array.shape[1:])).copy() for name, array in feeds.items()}
     for i in range(count):
@@ -67,26 +110,27 @@ def spoilt(feeds: Feeds, value: float) -> dict[str, Array]:
     return changed
 
 
-def representable(rows: Array) -> Array:
-    """The nearest values that float32 holds, none of them infinite."""
-    with np.errstate(over="ignore"):
-        return np.nan_to_num(rows.astype(np.float32)).astype(np.float64)
-
-
 def _tables(estimator: Any, schema: Schema, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:
     width = schema.columns[0].width
-    centre, spread = learned.scale(steps_of(estimator)[0], width)
+    centre, spread = learned.scale(estimator, width)
     typical = centre + spread * rng.standard_normal((TYPICAL, width))
-    known = learned.rows(estimator, width, rng)
-    yield "typical", np.concatenate([known[: TYPICAL // 2], typical])[:TYPICAL] if len(known) else typical
+    known = learned.rows(estimator, typical, rng)
+    yield "typical", np.concatenate([known[rng.permutation(len(known))[: TYPICAL // 2]], typical])[:TYPICAL]
     yield "learned", known
-    yield "thresholds", learned.thresholds(estimator, width, typical, rng)
+    yield "thresholds", learned.thresholds(estimator, typical, rng)
     yield "zeros", np.stack([np.full(width, value) for value in (0.0, -0.0, 1e-45, -1e-45, 1e-38)])
     yield "whole numbers", np.round(typical)[:200]
     yield "small grid", rng.integers(-2, 6, (200, width)).astype(np.float64)
     yield "far apart", centre + spread * rng.standard_normal((200, width)) * 10.0 ** rng.integers(-6, 3, (200, width))
-    for factor in (10, 100, 1000):
-        yield f"typical x {factor}", typical[:100] * factor
+
+
+def _halfway(known: Array, rng: np.random.Generator) -> Array:
+    """In the middle between two rows that the object knows: equally near to both."""
+    if len(known) < 2:
+        return known[:0]
+    first, second = known[rng.integers(0, len(known), (2, 100))]
+    nearest = [np.argsort(((known - row) ** 2).sum(axis=1))[1] for row in first]
+    return np.concatenate([(first + second) / 2, (first + known[nearest]) / 2])
 
 
 def _boundary(estimator: Any, schema: Schema, typical: Array, rng: np.random.Generator) -> Array:
@@ -111,44 +155,3 @@ def _boundary(estimator: Any, schema: Schema, typical: Array, rng: np.random.Gen
         same = label(middle) == wanted
         low, high = np.where(same[:, None], middle, low), np.where(same[:, None], high, middle)
     return np.concatenate([low, high])
-
-
-_WORDS = "the a of model wing part data new old fast slow good bad one two three".split()
-# Accents, letters outside Latin, digits, single letters, punctuation, blanks: where tokenisers differ.
-_ODD_TEXTS = [
-    *("", " ", "a", "don't stop-it now", "x_y z-1 3.14", "tab\tand\nnewline", "UPPER lower MiXed", "1 22 333"),
-    *("häuse für den Motor", "ÄÖÜ straße", "naïve café", "крыло самолёта", "機翼 airfoil", "e\u0301tude", "ﬁne ﬂow"),
-]
-
-
-def _columns(schema: Schema, rng: np.random.Generator) -> Iterator[RowSet]:
-    """Rows for named columns and for text."""
-    yield RowSet("typical", {column.name: _column(column, rng) for column in schema.columns})
-    base = {column.name: _column(column, rng) for column in schema.columns}
-    for column in schema.columns:
-        odd = _odd(column, rng)
-        rows = {name: np.resize(array, (len(odd), 1)) for name, array in base.items()} | {column.name: odd}
-        yield RowSet(f"odd values of {column.name!r}", rows)
-
-
-def _column(column: Column, rng: np.random.Generator) -> Array:
-    if column.categories:
-        chosen = rng.integers(0, len(column.categories), 200)
-        values = [column.categories[i] for i in chosen]
-        return np.array(values, object if column.text else np.float64).reshape(-1, 1)
-    if column.text:
-        texts = [" ".join(rng.choice([*_WORDS, *column.words], rng.integers(1, 8))) for _ in range(200)]
-        return np.array(texts, object).reshape(-1, 1)
-    return representable(column.centre + column.spread * rng.standard_normal((200, 1)))
-
-
-def _odd(column: Column, rng: np.random.Generator) -> Array:
-    """Categories never seen, texts that tokenisers disagree on, numbers of every size."""
-    if column.text:
-        near = [change for c in column.categories[:3] for change in (f"{c} ", str(c).upper())]
-        glued = [f"{before}{w}{after}" for w in column.words[:20] for before, after in (("é", ""), ("", "ß"), ("x ", " é"))]
-        long = [" ".join(rng.choice([*_WORDS, *column.words], size)) for size in (50, 400, 2000)]
-        return np.array([*_ODD_TEXTS, *near, *glued, *long], object).reshape(-1, 1)
-    between = [float(c) + step for c in column.categories[:20] for step in (-0.5, 0.25, 0.7)]
-    sizes = np.concatenate([rng.standard_normal(20) * 10.0**power for power in range(-6, 4)])
-    return representable(np.array([0.0, -0.0, 1e-45, *between, *sizes]).reshape(-1, 1))

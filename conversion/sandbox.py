@@ -3,15 +3,21 @@
 The parent hands over a folder and reads files back; it never loads anything that Python could execute.
 """
 
+import ctypes
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from conversion import confined
 from conversion.errors import Refused
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,23 +48,44 @@ def run(module: str, arguments: list[str], folder: Path, limits: Limits) -> list
     The child's standard error is the caller's. Raises Refused when a limit was hit or the child died.
     """
     prefix = isolation()
-    child = subprocess.Popen(
-        [*prefix, sys.executable, "-m", module, *arguments],
-        cwd=folder,
-        env=_environment(folder),
-        stdin=subprocess.DEVNULL,
-        preexec_fn=lambda: _confine(limits),
-        start_new_session=True,
-    )
-    try:
-        code = child.wait(limits.seconds)
-    except subprocess.TimeoutExpired:
-        raise Refused(f"the conversion was stopped after {limits.seconds} s; --time-limit allows more") from None
-    finally:
-        _end(child)
+    # Outside a namespace of its own the child would be counted together with all else that the user runs; root is never.
+    processes = limits.processes if prefix and os.geteuid() != 0 else 0
+    with _told_to_end():
+        child = subprocess.Popen(
+            [*prefix, sys.executable, "-P", confined.__file__, str(processes), module, *arguments],
+            cwd=folder,
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            preexec_fn=lambda: _confine(limits),
+            start_new_session=True,
+        )
+        try:
+            code = child.wait(limits.seconds)
+        except subprocess.TimeoutExpired:
+            raise Refused(f"the conversion was stopped after {limits.seconds} s; --time-limit allows more") from None
+        finally:
+            _end(child)
     if code != 0:
-        raise Refused(f"the conversion's child process {_cause(code)}; nothing was written")
-    return _described(limits, isolated=bool(prefix))
+        raise Refused(f"the conversion's child process {_cause(code, limits)}; nothing was written")
+    return _described(limits, bool(prefix), processes)
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the child and remove its folder too, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -77,7 +104,12 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
+_LIBC = ctypes.CDLL(None)  # here, since nothing may be loaded between fork and exec
+_SIGNAL_WHEN_PARENT_DIES = 1
+
+
 def _confine(limits: Limits) -> None:
+    _LIBC.prctl(_SIGNAL_WHEN_PARENT_DIES, signal.SIGKILL)
     for what, value in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_CPU, limits.seconds),
@@ -85,8 +117,6 @@ def _confine(limits: Limits) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (value, value))
-    if os.geteuid() != 0:  # root is not counted, and inside the container nobody else's processes are either
-        resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -98,21 +128,37 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _cause(code: int) -> str:
+def _cause(code: int, limits: Limits) -> str:
+    memory = f"more than the {limits.memory_bytes >> 20} MiB of memory it may use; --memory-limit allows more"
+    said = {
+        confined.OUT_OF_MEMORY: f"needs {memory}",
+        confined.OUT_OF_FILE: f"wrote a file larger than the {limits.file_bytes >> 20} MiB that a model may have",
+        confined.OUT_OF_DISK: "found no space left on the device that holds the temporary folder; TMPDIR names another",
+        confined.OUT_OF_PROCESSES: f"started more than {limits.processes} processes",
+    }
+    if code in said:
+        return said[code]
     number = -code if code < 0 else code - 128
     if number == signal.SIGXCPU:
-        return "used up its processor time; --time-limit allows more"
-    if number == signal.SIGXFSZ:
-        return "wrote a file larger than it may"
-    return f"died of {signal.Signals(number).name}" if number in set(signal.Signals) else f"failed with status {code}"
+        return f"used up its {limits.seconds} s of processor time; --time-limit allows more"
+    if number not in set(signal.Signals):
+        return f"failed with status {code}"
+    # Libraries that are written in C end like this when they get no memory, and so does the kernel when it has none left.
+    starved = f", perhaps for want of {memory}" if number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT) else ""
+    return f"died of {signal.Signals(number).name}{starved}"
 
 
-def _described(limits: Limits, isolated: bool) -> list[str]:
-    active = [
+def _described(limits: Limits, isolated: bool, processes: int) -> list[str]:
+    landlock = confined.landlock()
+    network = ["no network"] if isolated else ["no TCP connections"] if landlock >= 4 else ["network not cut off by us"]
+    return [
         f"time <= {limits.seconds} s",
         f"memory <= {limits.memory_bytes >> 20} MiB",
         f"files <= {limits.file_bytes >> 20} MiB",
+        *([f"processes <= {processes}"] if processes else []),
         "private folder",
+        *(["sees only Python, the system's libraries and its folder"] if landlock else []),
         "allow-listed names",
+        *network,
+        *(["own process and IPC namespace"] if isolated else []),
     ]
-    return active + (["no network", "own process and IPC namespace"] if isolated else ["network not cut off by us"])

@@ -4,14 +4,17 @@ Canonical rows are feeds at full precision: a dict of input name -> array whose 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.feature_extraction import DictVectorizer, FeatureHasher
+from sklearn.preprocessing import LabelBinarizer, LabelEncoder, MultiLabelBinarizer
 
 from conversion.errors import Refused
-from conversion.learned import scale
+from conversion.features import facts_of, words_of
+from conversion.methods import check_servable
 from conversion.steps import steps_of, unwrap
 from serving.signature import Array
 
@@ -22,7 +25,8 @@ Feeds = Mapping[str, Array]
 class Column:
     """One input: `X` of `width` features, or one named column. `text` says that it holds strings.
 
-    The rest is what the object has learned of the column, for making rows.
+    The rest is what the object has learned of the column, for making rows: the `categories` of a named column, and for a
+    table `codes`, the known values of each feature, with an empty tuple where it has learned none.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Column:
     words: tuple[str, ...] = ()
     centre: float = 0.0
     spread: float = 1.0
+    codes: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,68 +73,45 @@ class Schema:
 
 def schema_of(estimator: Any) -> Schema:
     """The inputs of a fitted object. Raises Refused when it does not say how many features it takes."""
+    check_servable(estimator)
     first = unwrap(steps_of(estimator)[0])
-    if hasattr(first, "vocabulary_") or hasattr(first, "vocabulary"):
-        return Schema((Column("X", 1, text=True, words=_words(first)),))
-    if hasattr(first, "transformers_"):
-        return _of_columns(first)
+    if isinstance(first, tuple(_REFUSED)):
+        raise Refused(f"{type(first).__name__} takes {_REFUSED[type(first)]}")
+    if isinstance(first, LabelEncoder | LabelBinarizer):
+        classes = np.asarray(first.classes_)
+        text = classes.dtype.kind in "OUS"
+        known = tuple(classes.tolist()) if text else ()
+        codes = () if text else (tuple(float(one) for one in classes),)
+        return Schema((Column("X", 1, text, known, codes=codes),))
+    words = words_of(estimator)
+    if words is not None:
+        return Schema((Column("X", 1, text=True, words=words),))
     width = getattr(estimator, "n_features_in_", None) or getattr(first, "n_features_in_", None)
     width = 1 if width is None and hasattr(first, "X_thresholds_") else width
     if width is None:
         raise Refused(
             f"{type(estimator).__name__} does not say how many features it takes (n_features_in_ is missing); is it fitted?"
         )
-    categories = getattr(first, "categories_", None)
-    if categories is not None and any(np.asarray(c).dtype.kind in "OUS" for c in categories):
-        names = getattr(first, "feature_names_in_", [f"x{i}" for i in range(int(width))])
-        return Schema(tuple(_column(str(n), list(c)) for n, c in zip(names, categories, strict=True)))
-    return Schema((Column("X", int(width), text=False),), _names(first))
+    return _of_columns(facts_of(estimator, int(width)), int(width), _names(estimator) or _names(first))
 
 
-def _words(vectorizer: Any) -> tuple[str, ...]:
-    return tuple(str(word) for word in list(getattr(vectorizer, "vocabulary_", ()))[:200])
+# What these take is no table of numbers, no columns and no text.
+_REFUSED = {
+    DictVectorizer: "dictionaries, which no tensor holds; fit a ColumnTransformer on a data frame instead",
+    FeatureHasher: "dictionaries or lists of words, which no tensor holds; fit a CountVectorizer on texts instead",
+    MultiLabelBinarizer: "sets of labels, which no tensor holds; it is no part of a model that answers rows",
+}
 
 
 def _names(first: Any) -> tuple[str, ...]:
     return tuple(str(name) for name in getattr(first, "feature_names_in_", ()))
 
 
-def _column(name: str, categories: list[Any]) -> Column:
-    text = any(isinstance(category, str) for category in categories)
-    return Column(name, 1, text, tuple(categories))
-
-
-def _of_columns(first: Any) -> Schema:
+def _of_columns(facts: dict[int, dict[str, Any]], width: int, names: tuple[str, ...]) -> Schema:
     """One input for each column that is read when some column holds text; else one table."""
-    names = _names(first)
-    width = int(first.n_features_in_)
-    columns = {i: Column(names[i] if names else f"x{i}", 1, text=False) for i in range(width)}
-    used: set[int] = set()
-    for _, transformer, selected in first.transformers_:
-        positions = _positions(selected, names, width)
-        used |= set() if isinstance(transformer, str) and transformer == "drop" else set(positions)
-        if isinstance(transformer, str):
-            continue
-        inner = unwrap(steps_of(transformer)[0])
-        if hasattr(inner, "vocabulary_"):
-            columns |= {i: Column(columns[i].name, 1, text=True, words=_words(inner)) for i in positions}
-        elif hasattr(inner, "categories_"):
-            for i, categories in zip(positions, inner.categories_, strict=True):
-                columns[i] = _column(columns[i].name, list(categories))
-        else:
-            for i, centre, spread in zip(positions, *scale(inner, len(positions)), strict=True):
-                columns[i] = replace(columns[i], centre=float(centre), spread=float(spread))
-    if not any(column.text for column in columns.values()):
-        return Schema((Column("X", width, text=False),), names)
-    return Schema(tuple(columns[i] for i in sorted(used)), names)
-
-
-def _positions(selected: Any, names: tuple[str, ...], width: int) -> list[int]:
-    if isinstance(selected, slice):
-        return list(range(width))[selected]
-    if isinstance(selected, str | int):
-        selected = [selected]
-    chosen = np.asarray(selected)
-    if chosen.dtype == bool:
-        return [int(i) for i in np.flatnonzero(chosen)]
-    return [names.index(str(s)) if isinstance(s, str) else int(s) for s in chosen.tolist()]
+    if not any(known.get("text") for known in facts.values()):
+        codes = tuple(tuple(float(one) for one in facts.get(i, {}).get("categories", ())) for i in range(width))
+        return Schema((Column("X", width, text=False, codes=codes if any(codes) else ()),), names)
+    plain = {"text": False}
+    columns = [Column(names[i] if names else f"x{i}", 1, **plain | facts[i]) for i in sorted(facts)]
+    return Schema(tuple(columns), names)

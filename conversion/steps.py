@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from sklearn.frozen import FrozenEstimator
+
 
 def unwrap(estimator: Any) -> Any:
-    """The fitted estimator inside a search; any other object as it is."""
-    return getattr(estimator, "best_estimator_", estimator)
+    """The fitted estimator inside a search or a frozen one; any other object as it is."""
+    while isinstance(estimator, FrozenEstimator) or hasattr(estimator, "best_estimator_"):
+        estimator = estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator.best_estimator_
+    return estimator
 
 
 def steps_of(estimator: Any) -> list[Any]:

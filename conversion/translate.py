@@ -14,11 +14,12 @@ from skl2onnx import convert_sklearn, get_model_alias
 from skl2onnx.common._registration import get_converter
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn.base import is_classifier, is_outlier_detector
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_selection import SelectorMixin
+from sklearn.pipeline import make_pipeline
 
 from conversion import forests
 from conversion.candidates import Candidate
-from conversion.repairs import REPAIRS, column_names, text_tokens
+from conversion.repairs import REPAIRS
 from conversion.schema import Schema
 from conversion.steps import steps_of
 
@@ -35,16 +36,15 @@ class Translation:
 
 def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate: Candidate) -> Translation:
     """The graph of one candidate. Raises whatever skl2onnx raises when it has no converter."""
+    estimator = _as_asked(estimator, methods)
     repairs = []
     for repair in REPAIRS:
         repair.register()
         if any(repair.applies(step) for step in steps_of(estimator)):
             repairs.append(repair.NAME)
-    if schema.table and any(column_names.applies(step) for step in steps_of(estimator)):
-        estimator, repairs = _renumbered(estimator), [*repairs, column_names.NAME]
     with forests.registered(candidate.exact_trees):
         graph = convert_sklearn(
-            estimator,
+            candidate.written_as(estimator),
             initial_types=_initial_types(schema, candidate),
             target_opset=OPSETS,
             options=_options(estimator, methods),
@@ -55,6 +55,14 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
     _name_inputs(graph, schema)
     _settle(graph)
     return Translation(graph, tuple(repairs))
+
+
+def _as_asked(estimator: Any, methods: Sequence[str]) -> Any:
+    """A selector of features that is asked to predict is the selection, then what it has fitted on the rest."""
+    *before, last = steps_of(estimator)
+    if not isinstance(last, SelectorMixin) or "transform" in methods:
+        return estimator
+    return make_pipeline(*before, last, last.estimator_)
 
 
 def _initial_types(schema: Schema, candidate: Candidate) -> list[tuple[str, Any]]:
@@ -70,32 +78,17 @@ def _options(estimator: Any, methods: Sequence[str]) -> dict[Any, Any]:
         wanted = {"zipmap": False, "raw_scores": "decision_function" in methods}
         allowed = get_converter(get_model_alias(type(last))).get_allowed_options() or {}
         options[id(last)] = {name: value for name, value in wanted.items() if name in allowed}
-    for step in _all_steps(estimator):
-        if isinstance(step, CountVectorizer):
-            options[id(step)] = text_tokens.options(step)
     return options
-
-
-def _all_steps(estimator: Any) -> list[Any]:
-    found = steps_of(estimator)
-    for step in list(found):
-        for _, inner, _columns in getattr(step, "transformers_", []):
-            if not isinstance(inner, str):
-                found += steps_of(inner)
-    return found
-
-
-def _renumbered(estimator: Any) -> Any:
-    if column_names.applies(estimator):
-        return column_names.by_position(estimator)
-    changed = copy.copy(estimator)
-    changed.steps = [(n, column_names.by_position(s) if column_names.applies(s) else s) for n, s in estimator.steps]
-    return changed
 
 
 def _outputs(estimator: Any, methods: Sequence[str]) -> list[str]:
     """The methods that skl2onnx's outputs stand for, in its order."""
     last = steps_of(estimator)[-1]
+    if isinstance(last, SelectorMixin):
+        return ["transform"]
+    targets = [name for name in methods if name.startswith("predict_proba_")]
+    if targets:
+        return ["predict", *targets]
     if is_outlier_detector(last):
         return ["predict", "decision_function"]
     if is_classifier(last) or hasattr(last, "predict_proba"):

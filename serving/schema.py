@@ -102,7 +102,9 @@ def metadata(name: str, model: Model, gaps: dict[str, Gap]) -> Json:
             "digest": model.digest,
             "allow_nan": [tensor.name for tensor in model.signature.inputs if tensor.allow_nan],
             "allow_infinity": [tensor.name for tensor in model.signature.inputs if tensor.allow_infinity],
+            "range": {t.name: {"low": t.low, "high": t.high} for t in model.signature.inputs if t.low is not None},
             "categories": {t.name: list(t.categories) for t in model.signature.inputs if t.categories is not None},
+            "codes": {t.name: t.codes for t in model.signature.inputs if t.codes is not None},
             "parity": model.parity,
             "verified_here": {
                 output: {"rows": gap.rows, "max_abs": gap.max_abs, "atol": tolerance[output].atol,

@@ -5,6 +5,7 @@ Knows nothing of HTTP and nothing of onnxruntime: arrays go in, arrays the model
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,9 @@ def widens(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
 class Tensor:
     """One input or output. `shape` begins with -1, the number of rows.
 
-    With `categories` the model answers these values only, as scikit-learn refuses every other.
+    With `categories` the model answers these values only, as scikit-learn refuses every other; with `codes` the same for
+    each feature of a table, where an empty tuple stands for any value. With `low` and `high`, one number per feature, it
+    answers finite numbers between them, as further out nobody compared its answers.
     """
 
     name: str
@@ -57,6 +60,9 @@ class Tensor:
     allow_nan: bool = False
     allow_infinity: bool = False
     categories: tuple[Any, ...] | None = None
+    codes: tuple[tuple[float, ...], ...] | None = None
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -75,7 +81,38 @@ class Tensor:
             self._refuse_not_finite(array)
         if self.categories is not None:
             self._refuse_unknown(array)
+        for feature, known in enumerate(self.codes or ()):
+            if known:
+                self._refuse_unknown_code(array[:, feature], feature, known)
+        if self._range is not None:
+            self._refuse_outside(array, *self._range)
         return array.astype(self.dtype, copy=False)
+
+    def _refuse_unknown_code(self, values: Array, feature: int, known: tuple[float, ...]) -> None:
+        strange = ~np.isin(values, known) & ~np.isnan(values)
+        if strange.any():
+            row = int(strange.argmax())
+            raise InvalidInput(
+                f"input {self.name!r}: {values[row]:g} at row {row}, column {feature} is none of the {len(known)} codes that the"
+                " model knows there"
+            )
+
+    @cached_property
+    def _range(self) -> tuple[Array, Array] | None:
+        return None if self.low is None or self.high is None else (np.array(self.low), np.array(self.high))
+
+    def _refuse_outside(self, array: Array, low: Array, high: Array) -> None:
+        outside = (array < low) | (array > high)
+        if not outside.any():
+            return
+        if self.allow_infinity:
+            outside &= ~np.isinf(array)
+        if outside.any():
+            row, column = (int(i) for i in np.unravel_index(int(outside.argmax()), array.shape))
+            raise InvalidInput(
+                f"input {self.name!r}: {array[row, column]:g} at row {row}, column {column} is outside [{low[column]:g},"
+                f" {high[column]:g}], as far as the model's answers were compared with scikit-learn's"
+            )
 
     def _refuse_unknown(self, array: Array) -> None:
         known = set(self.categories or ())
@@ -150,11 +187,25 @@ def _describe(tensor: Tensor) -> dict[str, Any]:
         described["allow_infinity"] = True
     if tensor.categories is not None:
         described["categories"] = list(tensor.categories)
+    if tensor.codes is not None:
+        described["codes"] = [list(known) for known in tensor.codes]
+    if tensor.low is not None and tensor.high is not None:
+        described["range"] = {"low": list(tensor.low), "high": list(tensor.high)}
     return described
 
 
 def _tensor(entry: Mapping[str, Any]) -> Tensor:
     if entry["datatype"] not in DTYPES:
         raise KeyError(entry["datatype"])
-    categories = tuple(entry["categories"]) if "categories" in entry else None
-    return Tensor(**{**entry, "shape": tuple(entry["shape"]), "categories": categories})
+    given = {name: value for name, value in entry.items() if name != "range"} | {"shape": tuple(entry["shape"])}
+    if "categories" in entry:
+        given["categories"] = tuple(entry["categories"])
+    if "codes" in entry:
+        given["codes"] = tuple(tuple(known) for known in entry["codes"])
+    if "range" in entry:
+        given |= {side: tuple(entry["range"][side]) for side in ("low", "high")}
+    tensor = Tensor(**given)
+    for name in ("codes", "low", "high"):
+        if getattr(tensor, name) is not None and len(getattr(tensor, name)) != tensor.shape[-1]:
+            raise KeyError(name)
+    return tensor

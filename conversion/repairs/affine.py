@@ -1,6 +1,7 @@
 """Estimators that answer (X - centre) @ matrix + offset, most of which have no converter in skl2onnx 1.20.
 
-It has one for PLSRegression, which subtracts in float32 and declares as many outputs as there are features.
+It has one for PLSRegression, which subtracts in float32 and declares as many outputs as there are features, and one for
+MaxAbsScaler, which does not clip.
 Each entry of _READ names the scikit-learn method whose arithmetic it mirrors.
 """
 
@@ -9,15 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from skl2onnx import update_registered_converter
 from sklearn.cluster import FeatureAgglomeration
 from sklearn.cross_decomposition import CCA, PLSSVD, PLSCanonical, PLSRegression
 from sklearn.decomposition import FactorAnalysis, FastICA, MiniBatchSparsePCA, SparsePCA
 from sklearn.linear_model import ridge_regression
 from sklearn.neural_network import BernoulliRBM
+from sklearn.preprocessing import MaxAbsScaler
 from sklearn.random_projection import SparseRandomProjection
 
 from conversion.repairs.registration import register_numbers
-from conversion.writer import Writer
+from conversion.writer import Writer, real_of
 from serving.signature import Array
 
 NAME = "affine"
@@ -88,16 +91,17 @@ _READ: dict[type, Callable[[Any], Affine]] = {
     SparseRandomProjection: _random_projection,
     BernoulliRBM: _boltzmann,
 }
-COVERED: tuple[type, ...] = tuple(_READ)
+COVERED: tuple[type, ...] = (*_READ, MaxAbsScaler)
 
 
 def register() -> None:
-    for kind in COVERED:
+    for kind in _READ:
         register_numbers(kind, lambda model: _READ[type(model)](model).matrix.shape[1], _formula)
+    update_registered_converter(MaxAbsScaler, "UnjarMaxAbsScaler", _same_shape, _largest_is_one, overwrite=True)
 
 
 def applies(step: Any) -> bool:
-    return type(step) in _READ
+    return type(step) in COVERED
 
 
 def _formula(write: Writer, model: Any, rows: str) -> str:
@@ -108,3 +112,16 @@ def _formula(write: Writer, model: Any, rows: str) -> str:
     if affine.offset is not None:
         value = write.node("Add", [value, write.constant(affine.offset)])
     return write.node("Sigmoid", [value]) if isinstance(model, BernoulliRBM) else value
+
+
+def _same_shape(operator: Any) -> None:
+    operator.outputs[0].type = real_of(operator)[0]([None, operator.raw_operator.n_features_in_])
+
+
+def _largest_is_one(scope: Any, operator: Any, container: Any) -> None:
+    """MaxAbsScaler.transform, in the graph's own precision"""
+    model, real = operator.raw_operator, real_of(operator)[1]
+    write = Writer(scope, container, real)
+    value = write.node("Div", [write.node("Cast", [operator.inputs[0].full_name], to=real), write.constant(model.scale_)])
+    value = write.node("Clip", [value, write.constant(-1.0), write.constant(1.0)]) if model.clip else value
+    write.node("Identity", [value], operator.outputs[0].full_name)

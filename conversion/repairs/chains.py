@@ -49,13 +49,13 @@ def _shape_of_classes(operator: Any) -> None:
 def _chained(scope: Any, operator: Any, container: Any) -> None:
     """_BaseChain._get_predictions"""
     model, write = operator.raw_operator, Writer(scope, container)
-    scored = _asks_scores(container, model)
+    scored = asks_scores(container, model)
     rows = write.node("Cast", [operator.inputs[0].full_name], to=TensorProto.DOUBLE)
     fed: list[str] = []
     answers: list[list[str]] = []
     for position, estimator in enumerate(model.estimators_):
-        inputs = _joined(write, [rows, *fed], model.n_features_in_ + position)
-        answers.append(_columns(write, estimator, inputs, scored))
+        inputs = joined(write, [rows, *fed], model.n_features_in_ + position)
+        answers.append(columns_of(write, estimator, inputs, scored))
         fed.append(_fed(write, model, estimator, inputs, answers[-1], scored))
     places = write.constant(np.argsort(model.order_), TensorProto.INT64)
     for output, columns in zip(operator.outputs, zip(*answers, strict=True), strict=True):
@@ -68,24 +68,24 @@ def _fed(write: Writer, model: Any, estimator: Any, inputs: list[Any], answers: 
     if method == "predict":
         return answers[0]
     wanted = method == "decision_function"
-    return (answers if wanted == scored else _columns(write, estimator, inputs, wanted))[1]
+    return (answers if wanted == scored else columns_of(write, estimator, inputs, wanted))[1]
 
 
-def _asks_scores(container: Any, model: Any) -> bool:
+def asks_scores(container: Any, model: Any) -> bool:
     return bool((container.get_options(model, {}, fail=False) or {}).get("raw_scores", False))
 
 
-def _columns(write: Writer, estimator: Any, inputs: list[Any], scored: bool) -> list[str]:
+def columns_of(write: Writer, estimator: Any, inputs: list[Any], scored: bool) -> list[str]:
     """An estimator's answers as columns in double: its prediction, and a classifier's share or score of its second class."""
     if not is_regressor(estimator) and len(estimator.classes_) != 2:
         raise NotImplementedError(
             f"{type(estimator).__name__} inside decides between {len(estimator.classes_)} classes, not two"
         )
     given = outputs_of(write.scope, write.container, estimator, inputs, scores=scored)
-    return [_last(write, one.full_name) for one in given]
+    return [last_column(write, one.full_name) for one in given]
 
 
-def _last(write: Writer, name: str) -> str:
+def last_column(write: Writer, name: str) -> str:
     """The last column of (n, k), or (n,) as a column, in double."""
     last = write.constant([-1], TensorProto.INT64)
     double = write.node("Cast", [name], to=TensorProto.DOUBLE)
@@ -93,17 +93,18 @@ def _last(write: Writer, name: str) -> str:
     return write.node("Gather", [write.node("Reshape", [double, count]), last], axis=1)
 
 
-def _joined(write: Writer, parts: list[str], width: int) -> list[Any]:
-    joined = write.scope.declare_local_variable("chained", DoubleTensorType([None, width]))
-    write.node("Concat", parts, joined.full_name, axis=1)
-    return [joined]
+def joined(write: Writer, parts: list[str], width: int) -> list[Any]:
+    """Columns side by side, as the inputs of another estimator."""
+    side_by_side = write.scope.declare_local_variable("chained", DoubleTensorType([None, width]))
+    write.node("Concat", parts, side_by_side.full_name, axis=1)
+    return [side_by_side]
 
 
 def _coded(scope: Any, operator: Any, container: Any) -> None:
     """OutputCodeClassifier.predict: the class whose code is nearest to what the estimators answer."""
     model, write = operator.raw_operator, Writer(scope, container)
     rows = write.node("Cast", [operator.inputs[0].full_name], to=TensorProto.DOUBLE)
-    inputs = _joined(write, [rows], model.n_features_in_)
+    inputs = joined(write, [rows], model.n_features_in_)
     code = write.node("Concat", [_bit(write, one, inputs, rows) for one in model.estimators_], axis=1)
     index = nearest(write, code, np.asarray(model.code_book_, np.float64))
     write_labels(write, model.classes_, index, operator.outputs[0].full_name)
@@ -119,13 +120,13 @@ def _bit(write: Writer, estimator: Any, inputs: list[Any], rows: str) -> str:
         raise NotImplementedError(
             f"the votes of {name} are often equally near two codes; which is taken hangs on the last digit"
         )
-    return _columns(write, estimator, inputs, hasattr(estimator, "decision_function"))[-1]
+    return columns_of(write, estimator, inputs, hasattr(estimator, "decision_function"))[-1]
 
 
 def _trained(scope: Any, operator: Any, container: Any) -> None:
     """SelfTrainingClassifier answers as the classifier it has trained."""
     model, write = operator.raw_operator, Writer(scope, container)
-    inner, scored = model.estimator_, _asks_scores(container, model)
+    inner, scored = model.estimator_, asks_scores(container, model)
     label, scores = outputs_of(scope, container, inner, operator.inputs, scores=scored)
     write.node("Identity", [label.full_name], operator.outputs[0].full_name)
     write.node("Cast", [scores.full_name], operator.outputs[1].full_name, to=TensorProto.DOUBLE)

@@ -26,10 +26,10 @@ def label_type(classes: Any) -> Any:
     raise ValueError(f"labels {array[:3].tolist()!r} are neither text nor whole numbers, and can have no exact datatype")
 
 
-def write_labels(write: Writer, classes: Any, index: str, output: str) -> None:
+def write_labels(write: Writer, classes: Any, index: str, output: str | None = None) -> str:
     """Gathers the labels of `index`, a vector of whole numbers."""
     if isinstance(label_type(classes), StringTensorType):
         names = write.constant([str(one) for one in classes], TensorProto.STRING)
     else:
         names = write.constant(np.asarray(classes).astype(np.int64), TensorProto.INT64)
-    write.node("Gather", [names, index], output, axis=0)
+    return write.node("Gather", [names, index], output, axis=0)

@@ -18,14 +18,14 @@ COVERED: tuple[type, ...] = (IsotonicRegression,)
 
 
 def register() -> None:
-    register_numbers(IsotonicRegression, lambda _: 1, _formula)
+    register_numbers(IsotonicRegression, lambda _: 1, formula)
 
 
 def applies(step: Any) -> bool:
     return isinstance(step, COVERED)
 
 
-def _formula(write: Writer, model: Any, rows: str) -> str:
+def formula(write: Writer, model: Any, rows: str) -> str:
     x, y = (np.asarray(values, np.float64) for values in (model.X_thresholds_, model.y_thresholds_))
     if model.X_thresholds_.dtype == np.float32:
         rows = write.node("Cast", [write.node("Cast", [rows], to=TensorProto.FLOAT)], to=TensorProto.DOUBLE)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto
 from sklearn.kernel_approximation import Nystroem
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import normalize
 
 from conversion.repairs.distances import differences, manhattan, squared, summed
+from conversion.repairs.normaliser import unit
 from conversion.repairs.registration import register_numbers
 from conversion.writer import Writer
 from serving.signature import Array
@@ -61,7 +61,7 @@ def kernel(write: Writer, name: str, rows: str, kept: Array, given: Mapping[str,
     if name == "rbf":
         return _decay(write, squared(write, rows, kept), gamma)
     if name == "cosine":
-        return _products(write, _unit(write, rows), normalize(kept))
+        return _products(write, unit(write, rows), normalize(kept))
     if name == "laplacian":
         return _decay(write, manhattan(write, rows, kept), gamma)
     if name in ("chi2", "additive_chi2"):
@@ -80,13 +80,6 @@ def _power(write: Writer, value: str, degree: float) -> str:
 
 def _decay(write: Writer, distance: str, gamma: float) -> str:
     return write.node("Exp", [write.node("Mul", [distance, write.constant(-gamma)])])
-
-
-def _unit(write: Writer, rows: str) -> str:
-    """sklearn.preprocessing.normalize: rows of next to nothing stay as they are."""
-    length = write.node("ReduceL2", [rows, write.constant([1], TensorProto.INT64)], keepdims=1)
-    short = write.node("Less", [length, write.constant(10 * np.finfo(np.float64).eps)])
-    return write.node("Div", [rows, write.node("Where", [short, write.constant(1.0), length])])
 
 
 def _chi2(write: Writer, rows: str, kept: Array) -> str:

@@ -13,7 +13,7 @@ from conversion.writer import Writer, real_of
 
 NAME = "mlp_shape"
 COVERED: tuple[type, ...] = (MLPRegressor,)
-_ACTIVATIONS = {"identity": "Identity", "tanh": "Tanh", "logistic": "Sigmoid", "relu": "Relu"}
+_ACTIVATIONS = {"tanh": "Tanh", "logistic": "Sigmoid", "relu": "Relu", "exp": "Exp"}
 
 
 def register() -> None:
@@ -30,12 +30,19 @@ def _shape(operator: Any) -> None:
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
-    network, proto = operator.raw_operator, real_of(operator)[1]
+    proto = real_of(operator)[1]
     write = Writer(scope, container, proto)
     value = write.node("Cast", [operator.inputs[0].full_name], to=proto)
-    layers = list(zip(network.coefs_, network.intercepts_, strict=True))
-    for i, (weights, bias) in enumerate(layers):
-        last = i + 1 == len(layers)
+    write.node("Identity", [layers(write, operator.raw_operator, value)], operator.outputs[0].full_name)
+
+
+def layers(write: Writer, network: Any, value: str) -> str:
+    """BaseMultilayerPerceptron._forward_pass_fast"""
+    for i, (weights, bias) in enumerate(zip(network.coefs_, network.intercepts_, strict=True)):
         value = write.node("Gemm", [value, write.constant(weights), write.constant(bias)])
-        activation = _ACTIVATIONS[network.out_activation_ if last else network.activation]
-        value = write.node(activation, [value], operator.outputs[0].full_name if last else None)
+        activation = network.out_activation_ if i + 1 == len(network.coefs_) else network.activation
+        if activation == "softmax":
+            value = write.node("Softmax", [value], axis=1)
+        elif activation != "identity":
+            value = write.node(_ACTIVATIONS[activation], [value])
+    return value

@@ -12,9 +12,11 @@ from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
 
 from conversion.repairs.classes import OPTIONS, label_type, write_labels
+from conversion.repairs.inside import check_not_rounded
 from conversion.writer import Writer
 
 Numbers = Callable[[Writer, Any, str], str]
+Options = dict[str, list[Any]] | None
 Scores = Callable[[Writer, Any, str], tuple[str, str]]
 
 
@@ -29,11 +31,16 @@ def register_numbers(kind: type, columns: Callable[[Any], int], formula: Numbers
         value = formula(write, operator.raw_operator, _rows(write, operator))
         write.node("Identity", [value], operator.outputs[0].full_name)
 
-    update_registered_converter(kind, f"Unjar{kind.__name__}", shape, convert, overwrite=True, parser=_one_output)
+    update_registered_converter(
+        kind, f"Unjar{kind.__name__}", shape, convert, overwrite=True, parser=one_output, options=OPTIONS
+    )
 
 
-def register_classifier(kind: type, formula: Scores) -> None:
-    """The formula gives the index of each row's class, (n,), and its probabilities, (n, classes)."""
+def register_classifier(kind: type, formula: Scores, jumps: bool = False) -> None:
+    """The formula gives the index of each row's class, (n,), and its probabilities, (n, classes).
+
+    One that `jumps` between numbers next to each other is not fed with what the graph itself has rounded.
+    """
 
     def shape(operator: Any) -> None:
         classes = operator.raw_operator.classes_
@@ -42,6 +49,8 @@ def register_classifier(kind: type, formula: Scores) -> None:
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
         write, model = Writer(scope, container), operator.raw_operator
+        if jumps:
+            check_not_rounded(model, operator.inputs)
         index, scores = formula(write, model, _rows(write, operator))
         label, shares = (output.full_name for output in operator.outputs)
         write_labels(write, model.classes_, index, label)
@@ -50,8 +59,11 @@ def register_classifier(kind: type, formula: Scores) -> None:
     update_registered_converter(kind, f"Unjar{kind.__name__}", shape, convert, overwrite=True, options=OPTIONS)
 
 
-def register_labels(kind: type, columns: Callable[[Any], int], formula: Scores) -> None:
-    """Whole numbers, (n,), and scores of so many columns: clusterers and outlier detectors."""
+def register_labels(kind: type, columns: Callable[[Any], int], formula: Scores, options: Options = None) -> None:
+    """Whole numbers, (n,), and scores of so many columns: clusterers, mixtures and outlier detectors.
+
+    `options` are those that skl2onnx's own parser asks such a converter for.
+    """
 
     def shape(operator: Any) -> None:
         operator.outputs[0].type = Int64TensorType([None])
@@ -63,14 +75,14 @@ def register_labels(kind: type, columns: Callable[[Any], int], formula: Scores) 
         for name, output in zip(names, operator.outputs, strict=True):
             write.node("Identity", [name], output.full_name)
 
-    update_registered_converter(kind, f"Unjar{kind.__name__}", shape, convert, overwrite=True)
+    update_registered_converter(kind, f"Unjar{kind.__name__}", shape, convert, overwrite=True, options=options)
 
 
 def _rows(write: Writer, operator: Any) -> str:
     return write.node("Cast", [operator.inputs[0].full_name], to=TensorProto.DOUBLE)
 
 
-def _one_output(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+def one_output(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
     """skl2onnx gives everything that clusters two outputs, whatever it answers."""
     operator = scope.declare_local_operator(f"Unjar{type(model).__name__}", model)
     operator.inputs = inputs

@@ -1,4 +1,4 @@
-"""A search over parameters answers as the best estimator that it found.
+"""A search over parameters answers as the best estimator that it found, a frozen estimator as the one that it holds.
 
 skl2onnx 1.20 knows GridSearchCV alone, and hands its options on only in part.
 """
@@ -7,11 +7,14 @@ from typing import Any
 
 from skl2onnx._parse import _parse_sklearn, update_registered_parser
 from sklearn.experimental import enable_halving_search_cv as _enabled
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
+
+from conversion.steps import unwrap
 
 __all__ = ["COVERED", "NAME", "_enabled", "applies", "register"]
 NAME = "searched"
-COVERED: tuple[type, ...] = (GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV)
+COVERED: tuple[type, ...] = (GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, FrozenEstimator)
 
 
 def register() -> None:
@@ -24,4 +27,4 @@ def applies(step: Any) -> bool:
 
 
 def _parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-    return _parse_sklearn(scope, model.best_estimator_, inputs, custom_parsers)
+    return _parse_sklearn(scope, unwrap(model), inputs, custom_parsers)

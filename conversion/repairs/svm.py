@@ -138,7 +138,7 @@ def _pairwise(model: Any, pairs: list[tuple[int, int]]) -> Array:
     return weights
 
 
-def _sides(pairs: list[tuple[int, int]]) -> tuple[Array, Array]:
+def sides(pairs: list[tuple[int, int]]) -> tuple[Array, Array]:
     """Which class each pair's first and second is, as zeros and ones."""
     count = max(second for _, second in pairs) + 1
     return tuple(np.eye(count)[[pair[side] for pair in pairs]] for side in (0, 1))  # type: ignore[return-value]
@@ -146,7 +146,7 @@ def _sides(pairs: list[tuple[int, int]]) -> tuple[Array, Array]:
 
 def _votes(write: Writer, kind: str, decisions: str, pairs: list[tuple[int, int]]) -> str:
     """How many pairs each class wins; a pair's first class wins above zero (or from zero on)."""
-    first, second = _sides(pairs)
+    first, second = sides(pairs)
     won = write.node("Cast", [write.node(kind, [decisions, write.constant([0.0])])], to=TensorProto.DOUBLE)
     lost = write.node("Sub", [write.constant([1.0]), won])
     return write.node(
@@ -156,8 +156,12 @@ def _votes(write: Writer, kind: str, decisions: str, pairs: list[tuple[int, int]
 
 def _one_against_rest(write: Writer, decisions: str, pairs: list[tuple[int, int]]) -> str:
     """`_ovr_decision_function`: votes, plus the sum of confidences squeezed into a third either way."""
-    first, second = _sides(pairs)
+    first, second = sides(pairs)
     summed = write.node("MatMul", [decisions, write.constant(first - second)])
+    return write.node("Add", [_votes(write, "GreaterOrEqual", decisions, pairs), squeezed(write, summed)])
+
+
+def squeezed(write: Writer, summed: str) -> str:
+    """x / (3 (|x| + 1)), between a third either way."""
     wide = write.node("Add", [write.node("Abs", [summed]), write.constant([1.0])])
-    squeezed = write.node("Div", [summed, write.node("Mul", [wide, write.constant([3.0])])])
-    return write.node("Add", [_votes(write, "GreaterOrEqual", decisions, pairs), squeezed])
+    return write.node("Div", [summed, write.node("Mul", [wide, write.constant([3.0])])])

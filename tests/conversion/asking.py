@@ -11,7 +11,7 @@ from conversion.schema import schema_of
 from serving.verification import Tolerance
 
 
-def question(estimator: Any) -> Question:
+def question(estimator: Any, tolerance: float = 1e-5, methods: list[str] | None = None) -> Question:
     schema = schema_of(estimator)
-    ask = Reference(estimator, schema, methods_of(estimator))
-    return question_of(ask, row_sets(estimator, schema), Tolerance(1e-5, 1e-5))
+    ask = Reference(estimator, schema, methods_of(estimator, methods))
+    return question_of(ask, row_sets(estimator, schema), Tolerance(tolerance, tolerance))

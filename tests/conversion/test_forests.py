@@ -19,16 +19,15 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import LinearRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from conversion.candidates import EXACT_FLOAT32, EXACT_FLOAT64, candidates_for
-from conversion.ensembles import COVERED, NotCovered, ensemble_of
+from conversion.ensembles import NotCovered
 from conversion.methods import methods_of
 from conversion.proof import NotProved, prove
 from conversion.schema import schema_of
 from conversion.search import Accepted, search
+from conversion.terms import told
 from conversion.translate import translate
 from tests.conversion.asking import question
 
@@ -85,10 +84,6 @@ def fitted(name: str, rows: Array) -> Any:
     return model.fit(rows) if targets is None else model.fit(rows, targets(np.nan_to_num(rows)))
 
 
-def test_every_covered_ensemble_is_tried_here() -> None:
-    assert {type(model) for model, _ in FITTED.values()} == set(COVERED)
-
-
 @pytest.mark.parametrize("name", FITTED)
 def test_an_ensemble_is_proved_and_every_answer_is_scikit_learns(name: str, rows: Array) -> None:
     model = fitted(name, rows)
@@ -121,14 +116,6 @@ def test_votes_that_tie_fall_as_they_do_in_scikit_learn() -> None:
     assert (accepted.session.answer({"X": grid}, ["predict"])["predict"] == model.predict(grid)).all()
 
 
-def test_rows_scaled_before_the_trees_fall_on_the_side_they_do_in_scikit_learn(rows: Array) -> None:
-    model = make_pipeline(StandardScaler(), RandomForestClassifier(10, random_state=0)).fit(rows, three(rows))
-    accepted = search(question(model))
-    assert accepted.candidate == EXACT_FLOAT64
-    with pytest.raises(NotProved, match="more than a tree ensemble"):
-        prove(accepted.graph, model)
-
-
 def test_the_order_of_candidates_keeps_scikit_learns_precision(rows: Array) -> None:
     assert candidates_for(fitted("forest", rows))[0] == EXACT_FLOAT32
     assert candidates_for(fitted("histogram", rows))[0] == EXACT_FLOAT64
@@ -136,11 +123,13 @@ def test_the_order_of_candidates_keeps_scikit_learns_precision(rows: Array) -> N
 
 
 def test_what_is_not_covered_says_so(rows: Array) -> None:
-    categories = HistGradientBoostingRegressor(max_iter=3, categorical_features=[0])
-    with pytest.raises(NotCovered, match="categories"):
-        ensemble_of(categories.fit(np.abs(rows).round() % 5, real(rows)))
-    with pytest.raises(NotCovered, match="starts from LinearRegression"):
-        ensemble_of(GradientBoostingRegressor(n_estimators=2, init=LinearRegression()).fit(rows, real(rows)))
+    several = RandomForestClassifier(2, random_state=0).fit(rows, np.stack([binary(rows), binary(-rows)], axis=1))
+    with pytest.raises(NotCovered, match="several targets"):
+        told(several)
+    with pytest.raises(NotCovered, match="LinearRegression takes part"):
+        told(GradientBoostingRegressor(n_estimators=2, init=LinearRegression()).fit(rows, real(rows)))
+    with pytest.raises(NotCovered, match="not fitted"):
+        told(RandomForestRegressor())
 
 
 def changed(graph: onnx.ModelProto, name: str, change: Callable[[Array], Any]) -> onnx.ModelProto:

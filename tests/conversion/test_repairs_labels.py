@@ -65,8 +65,8 @@ def test_a_decision_by_score_and_an_answer_of_shares_hold_together(rows: Array, 
 @pytest.mark.parametrize("loss", ["modified_huber", "log_loss", "hinge"])
 def test_stochastic_gradient_labels_come_from_the_scores(loss: str, rows: Array, three: Array) -> None:
     scaled = StandardScaler().fit_transform(rows).astype(np.float32).astype(np.float64)
-    check(SGDClassifier(loss=loss, random_state=0).fit(scaled, three * 2**40), scaled, "sgd_labels")
-    check(SGDClassifier(loss=loss, random_state=0).fit(scaled, three > 0), scaled, "sgd_labels")
+    check(SGDClassifier(loss=loss, random_state=0).fit(scaled, three * 2**40), scaled, "linear")
+    check(SGDClassifier(loss=loss, random_state=0).fit(scaled, three > 0), scaled, "linear")
 
 
 def test_skl2onnx_cannot_vote_by_default(rows: Array, sides: Array) -> None:

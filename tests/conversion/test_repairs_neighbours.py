@@ -6,11 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    KNeighborsRegressor,
+    KNeighborsTransformer,
+    RadiusNeighborsClassifier,
+    RadiusNeighborsRegressor,
+    RadiusNeighborsTransformer,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from conversion.errors import Refused
+from conversion.repairs import near, radius
+from conversion.repairs.neighbours import undecided
 from conversion.search import search
 from serving.verification import Tolerance, compare
 from tests.conversion.asking import question
@@ -51,12 +60,74 @@ def test_skl2onnx_takes_the_uniform_mean_for_distance_weights(rows: Array) -> No
 
 
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
-@pytest.mark.parametrize("given", [{}, {"p": 1}, {"algorithm": "brute"}, {"n_neighbors": 1}])
+@pytest.mark.parametrize("given", [{}, {"p": 1}, {"p": 3}, {"metric": "chebyshev"}, {"n_neighbors": 1}])
 def test_neighbours_vote_and_average_as_scikit_learn_weighs_them(
     weights: str, given: dict[str, Any], rows: Array, labels: Array
 ) -> None:
     check(KNeighborsClassifier(weights=weights, **given).fit(rows, labels), rows, "neighbours")
     check(KNeighborsRegressor(weights=weights, **given).fit(rows, rows[:, :2]), rows, "neighbours")
+
+
+def test_all_training_rows_may_be_compared_without_a_tree(rows: Array, labels: Array) -> None:
+    check(KNeighborsClassifier(algorithm="brute").fit(rows, labels), rows, "neighbours")
+    check(KNeighborsClassifier(algorithm="brute").fit(rows.astype(np.float32), labels), rows, "neighbours")
+    scaled = make_pipeline(StandardScaler(), KNeighborsClassifier(algorithm="brute", weights="distance"))
+    check(scaled.fit(rows, labels), rows, "neighbours")
+
+
+def test_weights_that_hang_on_scikit_learns_own_rounding_are_refused(rows: Array) -> None:
+    with pytest.raises(Refused, match="weights='distance' hangs on its rounding; scale the features first"):
+        search(question(KNeighborsRegressor(algorithm="brute", weights="distance").fit(rows + 1e4, rows[:, 0])))
+
+
+def test_angles_leave_open_what_a_row_of_zeros_is_near_to(rows: Array, labels: Array) -> None:
+    fitted = KNeighborsClassifier(metric="cosine").fit(rows, labels)
+    assert undecided(fitted, np.stack([np.zeros(4), rows[0] + 0.01])).tolist() == [True, False]
+
+
+def test_rows_in_blocks_are_the_rows(rows: Array, labels: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near, "BLOCK", 64)
+    check(KNeighborsClassifier(weights="distance").fit(rows, labels), rows, "neighbours")
+    check(KNeighborsRegressor(p=1).fit(rows, rows[:, 0]), rows, "neighbours")
+    monkeypatch.setattr(radius, "BLOCK", 64)
+    check(RadiusNeighborsRegressor(4.0, weights="distance").fit(rows, rows[:, 0]), rows, "radius")
+
+
+def test_several_targets_each_have_their_votes(rows: Array, labels: Array) -> None:
+    both = np.stack([labels, np.roll(labels, 7)], axis=1)
+    check(KNeighborsClassifier(weights="distance").fit(rows, both), rows, "neighbours")
+    check(RadiusNeighborsClassifier(4.0, outlier_label="most_frequent").fit(rows, both), rows, "radius")
+
+
+@pytest.mark.parametrize("mode", ["distance", "connectivity"])
+def test_a_graph_of_neighbours_has_a_column_for_each_training_row(mode: str, rows: Array) -> None:
+    check(KNeighborsTransformer(mode=mode, n_neighbors=3).fit(rows), rows, "neighbours")
+    check(RadiusNeighborsTransformer(mode=mode, radius=2.0).fit(rows), rows, "radius")
+
+
+@pytest.mark.parametrize("given", [{}, {"weights": "distance", "p": 1}, {"algorithm": "brute"}])
+def test_neighbours_within_a_radius_agree_where_there_are_none_too(given: dict[str, Any], rows: Array, labels: Array) -> None:
+    whole = np.arange(len(rows)) % 5
+    check(RadiusNeighborsRegressor(3.0, **given).fit(rows, whole if "p" in given else rows[:, 0]), rows, "radius")
+    check(RadiusNeighborsClassifier(3.0, outlier_label="fremd", **given).fit(rows, labels.astype("U9")), rows, "radius")
+
+
+def test_a_row_without_neighbours_is_refused_where_scikit_learn_refuses_it(rows: Array) -> None:
+    session = search(question(RadiusNeighborsClassifier(6.0).fit(rows, rows[:, 0] > 0))).session
+    with pytest.raises(Exception, match="out of data bounds"):
+        session.answer({"X": rows[:1] + 1e6}, ["predict"])
+
+
+def test_a_row_halfway_between_two_neighbours_is_undecided() -> None:
+    line = np.array([[0.0], [1.0], [3.0], [10.0]])
+    fitted = KNeighborsClassifier(1).fit(line, [0, 1, 1, 0])
+    assert undecided(fitted, np.array([[0.5], [2.0], [6.5], [0.6]])).tolist() == [True, False, True, False]
+    assert undecided(KNeighborsClassifier(4).fit(line, [0, 1, 1, 0]), line).tolist() == [False] * 4
+
+
+def test_a_row_at_the_very_radius_is_undecided() -> None:
+    fitted = RadiusNeighborsRegressor(1.0).fit(np.array([[0.0], [5.0]]), [0.0, 1.0])
+    assert radius.undecided(fitted, np.array([[1.0], [1.1], [4.0]])).tolist() == [True, False, True]
 
 
 def test_whole_labels_of_any_size_come_back(rows: Array, labels: Array) -> None:
@@ -87,7 +158,7 @@ def test_repeated_rows_with_one_target_are_no_tie(rows: Array) -> None:
 
 @pytest.mark.parametrize(
     ("given", "reason"),
-    [({"metric": "chebyshev"}, "the metric 'chebyshev' is not covered"), ({"weights": np.sqrt}, "is not covered; covered are")],
+    [({"metric": "canberra"}, "the metric 'canberra' is not covered"), ({"weights": np.sqrt}, "is not covered; covered are")],
 )
 def test_what_is_not_written_is_refused_by_name(given: dict[str, Any], reason: str, rows: Array) -> None:
     with pytest.raises(Refused, match=re.escape(reason)):

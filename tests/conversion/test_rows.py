@@ -56,7 +56,7 @@ def test_the_same_object_gives_the_same_rows(rows: Array) -> None:
 
 
 def test_one_number_of_every_row_is_spoilt_in_turn_and_then_more(rows: Array) -> None:
-    changed = spoilt({"X": rows}, np.nan)["X"]
+    changed = spoilt({"X": rows}, np.nan, ["X"])["X"]
     missing = np.isnan(changed).sum(axis=1)
     assert (missing[:64] == 1).all()
     assert np.isnan(changed[:64]).any(axis=0).all()

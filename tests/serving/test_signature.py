@@ -107,3 +107,51 @@ def test_a_signature_survives_json() -> None:
         assert Signature.from_json(signature(**changes).to_json()) == signature(**changes)
     with pytest.raises(KeyError):
         Signature.from_json({"inputs": [{"name": "X", "datatype": "FP128", "shape": [-1]}], "outputs": []})
+
+
+RANGE = {"low": (-1.0, -10.0), "high": (1.0, 10.0)}
+
+
+def test_a_number_further_out_than_was_compared_is_refused_with_its_place() -> None:
+    with pytest.raises(InvalidInput, match=r"input 'X': 11 at row 1, column 1 is outside \[-10, 10\]"):
+        signature(**RANGE).accept({"X": np.array([[1.0, 10.0], [0.0, 11.0]])})
+    with pytest.raises(InvalidInput, match=r"-1\.5 at row 0, column 0"):
+        signature(**RANGE).accept({"X": np.array([[-1.5, 10.0]])})
+
+
+def test_the_ends_of_the_range_are_taken() -> None:
+    rows = np.array([[1.0, -10.0], [-1.0, 10.0]])
+    assert signature(**RANGE).accept({"X": rows})["X"] is rows
+
+
+def test_infinity_and_nan_are_outside_no_range_where_they_are_taken() -> None:
+    rows = np.array([[np.inf, np.nan], [-np.inf, 0.0]])
+    taken = signature(**RANGE, allow_nan=True, allow_infinity=True)
+    assert taken.accept({"X": rows})["X"] is rows
+    with pytest.raises(InvalidInput, match="infinity at row 0"):
+        signature(**RANGE, allow_nan=True).accept({"X": rows})
+
+
+def test_a_code_that_the_model_does_not_know_is_refused_in_its_column_alone() -> None:
+    known = signature(codes=((), (1.0, 2.0)))
+    rows = np.array([[7.5, 1.0], [8.0, 2.0]])
+    assert known.accept({"X": rows})["X"] is rows
+    with pytest.raises(InvalidInput, match=r"1\.5 at row 1, column 1 is none of the 2 codes"):
+        known.accept({"X": np.array([[7.5, 1.0], [8.0, 1.5]])})
+
+
+def test_codes_come_back_from_json_as_they_were() -> None:
+    known = signature(codes=((), (1.0, 2.0)))
+    assert Signature.from_json(known.to_json()) == known
+
+
+def test_a_range_comes_back_from_json_as_it_was() -> None:
+    one = signature(**RANGE)
+    assert Signature.from_json(one.to_json()) == one
+
+
+def test_a_range_of_another_width_than_the_input_is_not_read() -> None:
+    document = signature(**RANGE).to_json()
+    document["inputs"][0]["range"]["low"].pop()
+    with pytest.raises(KeyError):
+        Signature.from_json(document)
