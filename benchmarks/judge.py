@@ -24,6 +24,8 @@ from serving.model import Model
 BATCHES = {1: 16, 2: 24, 3: 36, 7: 140, 64: 192, 1000: 1000}
 """How many rows of each kind are asked in batches of that size, in an order of their own."""
 REFUSED, DEFAULT_TIE = 40, 1e-5
+FAR = ("magnitude", "codes unknown")
+"""Kinds of which a signature may refuse some, where it states how far it goes."""
 
 
 @dataclass
@@ -104,11 +106,24 @@ def _asked(estimator: Any, native: Any, model: Model, kind: str, verdict: Verdic
         verdict.answered_all_the_same += answered
         verdict.answered[kind] = answered
     native = take(native, np.flatnonzero(accepted))
+    if kind.startswith(FAR):
+        outside = _outside(native, model)
+        verdict.refused_by_the_model += int(outside.sum())
+        native = take(native, np.flatnonzero(~outside))
     verdict.rows += len(native)
     if not len(native):
         return Asked(kind, native, {}, None)
     wanted = {name: asked(estimator, name, native) for name in names}
     return Asked(kind, native, wanted, _ties(estimator, native, model))
+
+
+def _outside(native: Any, model: Model) -> Any:
+    """Rows beyond what the signature says it takes. Nearer rows must be taken, so those are not left out."""
+    found, given = np.zeros(len(native), bool), feeds(native, model)
+    for tensor in model.signature.inputs:
+        if tensor.low is not None and tensor.high is not None:
+            found |= ((given[tensor.name] < tensor.low) | (given[tensor.name] > tensor.high)).any(axis=1)
+    return found
 
 
 def _ties(estimator: Any, native: Any, model: Model) -> Any:

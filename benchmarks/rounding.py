@@ -6,7 +6,9 @@ tree, a binariser, an encoder) is not moved, or a `<` in the place of a `<=` wou
 known here is taken to compare. Knows nothing of the conversion room.
 """
 
+import copy
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import pandas as pd
 from sklearn import preprocessing as p
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.ensemble._base import _BaseHeterogeneousEnsemble
 from sklearn.feature_selection import RFE
 from sklearn.feature_selection._base import SelectorMixin
 from sklearn.frozen import FrozenEstimator
@@ -74,8 +77,28 @@ def _answers_nearby(estimator: Any, method: str, row: Any) -> Iterator[Any]:
         moved = _moved(row, _columns(step, before, steps[i:]))
         if moved is not None:
             yield _asked_from(steps[i:], method, moved)
+        elif isinstance(step, _BaseHeterogeneousEnsemble):
+            yield _asked_from([_loosened(step, row), *steps[i + 1 :]], method, _moved(row, True))
         if i + 1 < len(steps):
             row, before = dense(step.transform(row)), step
+
+
+@dataclass
+class _Still:
+    """A member that compares what it is sent: it is asked the row as it is, whatever the others are asked."""
+
+    member: Any
+    rows: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda moved: getattr(self.member, name)(self.rows)
+
+
+def _loosened(votes: Any, row: Any) -> Any:
+    """A stack or a vote of which only the members that compute see the row moved."""
+    loose = copy.copy(votes)
+    loose.estimators_ = [one if computes(one) else _Still(one, _copies(row)) for one in votes.estimators_]
+    return loose
 
 
 def _steps(estimator: Any) -> Iterator[Any]:

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks.judge import Verdict, judge
 from benchmarks.rounding import decided_by_rounding
@@ -182,3 +184,18 @@ def test_noise_left_by_cancelling_is_no_mismatch_and_more_than_it_is() -> None:
     for answer, excused in ((noise + 8.0, True), (noise + 1e6, False)):
         found = decided_by_rounding(fitted, "predict", row, lambda wanted, a=answer: bool(wanted == a), answer)
         assert found is excused
+
+
+@pytest.mark.parametrize(
+    ("member", "open_"), [(make_pipeline(StandardScaler(), KNeighborsClassifier(1)), True), (DecisionTreeClassifier(), False)]
+)
+def test_in_a_stack_only_the_members_that_compute_see_a_row_moved(member: Any, open_: bool) -> None:
+    rows, labels = np.array([[0.0], [2.0], [4.0], [6.0], [8.0], [10.0]]), [0, 1, 0, 1, 0, 1]
+    stump = DecisionTreeClassifier(max_depth=1, random_state=0).fit(rows, labels)
+    stack = StackingClassifier([("m", member.fit(rows, labels)), ("t", stump)], LogisticRegression(), cv="prefit")
+    stack.fit(rows, labels)
+    between = np.array([[3.0]])
+    given = stack.predict_proba(between)
+    other = next(one for one in stack.predict_proba([[2.5], [3.5]]) if not np.allclose(one, given))
+    found = decided_by_rounding(stack, "predict_proba", between, lambda answer: bool(np.allclose(answer, other)))
+    assert found is open_
