@@ -24,6 +24,8 @@ from serving.model import Model
 BATCHES = {1: 16, 2: 24, 3: 36, 7: 140, 64: 192, 1000: 1000}
 """How many rows of each kind are asked in batches of that size, in an order of their own."""
 REFUSED, DEFAULT_TIE = 40, 1e-5
+FAR = ("magnitude", "codes unknown")
+"""Kinds of which a signature may refuse some, where it states how far it goes."""
 
 
 @dataclass
@@ -104,11 +106,24 @@ def _asked(estimator: Any, native: Any, model: Model, kind: str, verdict: Verdic
         verdict.answered_all_the_same += answered
         verdict.answered[kind] = answered
     native = take(native, np.flatnonzero(accepted))
+    if kind.startswith(FAR):
+        outside = _outside(native, model)
+        verdict.refused_by_the_model += int(outside.sum())
+        native = take(native, np.flatnonzero(~outside))
     verdict.rows += len(native)
     if not len(native):
         return Asked(kind, native, {}, None)
     wanted = {name: asked(estimator, name, native) for name in names}
     return Asked(kind, native, wanted, _ties(estimator, native, model))
+
+
+def _outside(native: Any, model: Model) -> Any:
+    """Rows beyond what the signature says it takes. Nearer rows must be taken, so those are not left out."""
+    found, given = np.zeros(len(native), bool), feeds(native, model)
+    for tensor in model.signature.inputs:
+        if tensor.low is not None and tensor.high is not None:
+            found |= ((given[tensor.name] < tensor.low) | (given[tensor.name] > tensor.high)).any(axis=1)
+    return found
 
 
 def _ties(estimator: Any, native: Any, model: Model) -> Any:
@@ -155,8 +170,9 @@ def _difference(estimator: Any, rows: Asked, part: Any, name: str, found: Any, m
     tolerance = model.parity["tolerance"][name]
     wrong = _apart(wanted, found, tolerance)
     if name == "predict" and wanted.dtype.kind != "f" and rows.tied[part].shape == wrong.shape:
-        verdict.ties += int((wrong & rows.tied[part]).any(axis=tuple(range(1, wrong.ndim))).sum())
-        wrong &= ~rows.tied[part]
+        tied = wrong & rows.tied[part] & np.isin(found, _labels(estimator, rows))
+        verdict.ties += int(tied.any(axis=tuple(range(1, tied.ndim))).sum())
+        wrong &= ~tied
     wrong = wrong.reshape(len(wrong), -1).any(axis=1)
     for i in np.flatnonzero(wrong):
         if not _excused(estimator, rows, int(part[i]), name, found[i : i + 1], tolerance):
@@ -170,11 +186,18 @@ def _difference(estimator: Any, rows: Asked, part: Any, name: str, found: Any, m
     return f"{int(wrong.sum())} of {len(wanted)} rows; row {shown}: scikit-learn {wanted[at]}, answered {found[at]}"
 
 
+def _labels(estimator: Any, rows: Asked) -> Any:
+    """Those that scikit-learn gives: another one is wrong on a tie, too."""
+    known = getattr(estimator, "classes_", [])
+    classes = [one for some in known for one in some] if isinstance(known, list) else np.asarray(known).tolist()
+    return np.array([*classes, *np.unique(rows.wanted["predict"]).tolist()])
+
+
 def _excused(estimator: Any, rows: Asked, row: int, name: str, answer: Any, tolerance: dict[str, float]) -> bool:
     key = (name, row, answer.tobytes())
     if key not in rows.excused:
         equal = partial(_equal, answer, tolerance)
-        rows.excused[key] = decided_by_rounding(estimator, name, take(rows.native, [row]), equal)
+        rows.excused[key] = decided_by_rounding(estimator, name, take(rows.native, [row]), equal, answer[0])
     return rows.excused[key]
 
 

@@ -1,7 +1,6 @@
 """Which models would vendors bring? A second family, written without a look at `pipelines`, on data of `vendor_data`."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from sklearn import ensemble as e
@@ -9,25 +8,23 @@ from sklearn import linear_model as lm
 from sklearn import preprocessing as p
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import Birch, BisectingKMeans, KMeans
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.covariance import EllipticEnvelope
-from sklearn.decomposition import PCA, FactorAnalysis, TruncatedSVD
+from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
-from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
-from sklearn.feature_selection import RFECV, SelectFromModel, SelectPercentile, VarianceThreshold
+from sklearn.feature_selection import RFECV, SelectFromModel, VarianceThreshold
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, DotProduct, RationalQuadratic, WhiteKernel
-from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.mixture import BayesianGaussianMixture
-from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.model_selection._search_successive_halving import HalvingGridSearchCV
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier, MultiOutputRegressor, RegressorChain
-from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
+from sklearn.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB
 from sklearn.neighbors import (
     KNeighborsClassifier,
     KNeighborsRegressor,
@@ -37,219 +34,34 @@ from sklearn.neighbors import (
     RadiusNeighborsClassifier,
 )  # fmt: skip
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC, SVR, LinearSVC, NuSVR, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeRegressor
 
 from benchmarks import vendor_data as on
-from benchmarks.training_data import Case, Maker
-
-Made = dict[str, tuple[Callable[[], Any], Maker]]
-pipe = make_pipeline
+from benchmarks.training_data import Case
+from benchmarks.vendor_steps import Made, boosted, forest, hist, hist_regressor, logistic, one_hot, pipe, two
+from benchmarks.vendor_tables import TABLES, TEXTS
 
 
 def vendors() -> Iterator[Case]:
     """In the order in which they stand here."""
-    for name, (make, data) in {**_TABLES, **_TEXTS, **_FORESTS, **_SMOOTH, **_NEAREST, **_TOGETHER, **_ODD, **_WATCH}.items():
+    for name, (make, data) in {**TABLES, **TEXTS, **_FORESTS, **_SMOOTH, **_NEAREST, **_TOGETHER, **_ODD, **_WATCH}.items():
         yield Case(f"vendor: {name}", make, data)
 
 
-def _logistic(**given: Any) -> Any:
-    return lm.LogisticRegression(max_iter=2000, **given)
-
-
-def _forest(trees: int = 15, **given: Any) -> Any:
-    return e.RandomForestClassifier(trees, random_state=1, **given)
-
-
-def _hist(**given: Any) -> Any:
-    return e.HistGradientBoostingClassifier(max_iter=15, random_state=1, **given)
-
-
-def _hist_regressor(**given: Any) -> Any:
-    return e.HistGradientBoostingRegressor(max_iter=15, random_state=1, **given)
-
-
-def _boosted(**given: Any) -> Any:
-    return e.GradientBoostingClassifier(n_estimators=15, random_state=1, **given)
-
-
-def _churn(numbers: Any, texts: Any) -> Any:
-    return ColumnTransformer([("n", numbers, ["tenure", "monthly", "total"]), ("c", texts, ["contract", "payment"])])
-
-
-def _credit(numbers: Any, texts: Any) -> Any:
-    return ColumnTransformer([("n", numbers, ["income", "debt", "age"]), ("c", texts, ["purpose", "region"])])
-
-
-def _one_hot(**given: Any) -> Any:
-    return p.OneHotEncoder(handle_unknown="ignore", **given)
-
-
-def _two() -> Any:
-    return [("r", lm.Ridge()), ("t", DecisionTreeRegressor(max_depth=3, random_state=1))]
-
-
-def _ordinal() -> Any:
-    return p.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-
-
-_TABLES: Made = {
-    "churn, logistic": (lambda: pipe(_churn(p.StandardScaler(), _one_hot(drop="if_binary")), _logistic()), on.churn),
-    "churn, boosting on codes": (lambda: pipe(_churn("passthrough", _ordinal()), _boosted()), on.churn),
-    "churn, searched columns": (
-        lambda: GridSearchCV(
-            pipe(_churn(p.RobustScaler(), _one_hot()), _forest()), {"randomforestclassifier__max_depth": [3, 6]}, cv=3
-        ),
-        on.churn,
-    ),
-    "churn, monotone boosting": (lambda: _hist(monotonic_cst={"tenure": -1, "monthly": 1}), on.churn_number),
-    "churn, calibrated, threshold tuned": (
-        lambda: TunedThresholdClassifierCV(
-            CalibratedClassifierCV(pipe(p.StandardScaler(), LinearSVC(random_state=1)), cv=3), cv=3
-        ),
-        on.churn_number,
-    ),
-    "churn, search within columns": (
-        lambda: pipe(
-            _churn(pipe(p.StandardScaler(), PCA(2)), p.TargetEncoder(random_state=1)),
-            GridSearchCV(_logistic(), {"C": [0.1, 1.0]}, cv=3),
-        ),
-        on.churn,
-    ),
-    "churn, category columns, boosting": (lambda: _hist(categorical_features="from_dtype"), on.category_frame),
-    "churn, category columns, one-hot": (
-        lambda: pipe(
-            ColumnTransformer(
-                [
-                    ("c", _one_hot(), make_column_selector(dtype_include="category")),
-                    ("n", p.StandardScaler(), make_column_selector(dtype_include="number")),
-                    ("b", "passthrough", make_column_selector(dtype_include="bool")),
-                ]
-            ),
-            _logistic(),
-        ),
-        on.category_frame,
-    ),
-    "churn, nullable columns": (
-        lambda: pipe(
-            ColumnTransformer(
-                [("n", pipe(SimpleImputer(), p.StandardScaler()), ["tenure", "monthly"]), ("c", _one_hot(), ["contract"])]
-            ),
-            _logistic(),
-        ),
-        on.nullable_frame,
-    ),
-    "credit, imputed, logistic": (
-        lambda: pipe(
-            _credit(pipe(SimpleImputer(strategy="median", add_indicator=True), p.StandardScaler()), _one_hot(min_frequency=30)),
-            _logistic(class_weight="balanced"),
-        ),
-        on.credit,
-    ),
-    "credit, gaps in texts": (
-        lambda: pipe(
-            _credit(SimpleImputer(), pipe(SimpleImputer(strategy="constant", fill_value="unknown"), _one_hot())), _forest()
-        ),
-        on.credit_text_gaps,
-    ),
-    "credit, log, spline, boosting": (
-        lambda: pipe(
-            ColumnTransformer(
-                [
-                    ("l", pipe(SimpleImputer(), p.FunctionTransformer(np.log), p.SplineTransformer(4)), ["income", "debt"]),
-                    ("c", _ordinal(), ["purpose", "region"]),
-                ],
-                remainder="drop",
-            ),
-            _hist(),
-        ),
-        on.credit,
-    ),
-    "credit, three deep": (
-        lambda: pipe(
-            ColumnTransformer(
-                [
-                    (
-                        "n",
-                        pipe(
-                            SimpleImputer(),
-                            make_union(pipe(p.PowerTransformer(), PCA(2)), p.QuantileTransformer(n_quantiles=20)),
-                        ),
-                        [0, 1, 2],
-                    )
-                ]
-            ),
-            pipe(p.MinMaxScaler(), pipe(SelectPercentile(percentile=60), _logistic())),
-        ),
-        on.credit_number,
-    ),
-    "credit, neighbours fill in, forest": (lambda: pipe(KNNImputer(n_neighbors=3), _forest()), on.credit_number),
-    "prices, logged target": (
-        lambda: TransformedTargetRegressor(
-            pipe(ColumnTransformer([("n", p.StandardScaler(), ["area", "rooms"]), ("c", _one_hot(), ["city"])]), lm.RidgeCV()),
-            func=np.log,
-            inverse_func=np.exp,
-        ),
-        on.prices,
-    ),
-    "prices, scaled target, forest": (
-        lambda: TransformedTargetRegressor(e.ExtraTreesRegressor(15, random_state=1), transformer=p.MinMaxScaler()),
-        on.price_numbers,
-    ),
-    "prices, gamma": (
-        lambda: pipe(p.StandardScaler(), p.PolynomialFeatures(2), lm.GammaRegressor(alpha=0.1)),
-        on.price_numbers,
-    ),
-}
-_TEXTS: Made = {
-    "tickets, tf-idf, linear svc": (lambda: pipe(TfidfVectorizer(), CalibratedClassifierCV(LinearSVC(), cv=3)), on.tickets),
-    "tickets, counts, naive bayes": (lambda: pipe(CountVectorizer(min_df=2), MultinomialNB()), on.tickets),
-    "tickets, word triples": (
-        lambda: pipe(
-            TfidfVectorizer(ngram_range=(1, 3), max_features=300, sublinear_tf=True), lm.SGDClassifier(random_state=1)
-        ),
-        on.tickets,
-    ),
-    "tickets, own pattern": (
-        lambda: pipe(TfidfVectorizer(token_pattern=r"(?u)\b[a-z-]+\b", norm="l1", use_idf=False), _logistic()),
-        on.tickets,
-    ),
-    "tickets, svd, knn": (
-        lambda: pipe(TfidfVectorizer(), TruncatedSVD(6, random_state=1), KNeighborsClassifier(3)),
-        on.tickets,
-    ),
-    "tickets, hashed, boosted": (lambda: pipe(HashingVectorizer(n_features=32, norm=None), lm.RidgeClassifier()), on.tickets),
-    "tickets, two vectorizers": (
-        lambda: pipe(make_union(TfidfVectorizer(), CountVectorizer(binary=True, max_features=20)), ComplementNB()),
-        on.tickets,
-    ),
-    "tickets with numbers": (
-        lambda: pipe(
-            ColumnTransformer(
-                [
-                    ("t", TfidfVectorizer(), "subject"),
-                    ("n", pipe(p.FunctionTransformer(np.log1p), p.StandardScaler()), ["age_h"]),
-                ],
-                remainder="passthrough",
-            ),
-            _logistic(),
-        ),
-        on.tickets_with_numbers,
-    ),
-}
 _FORESTS: Made = {
-    "forest, weighted classes": (lambda: _forest(class_weight="balanced_subsample", min_samples_leaf=2), on.classes),
-    "forest, even, integers": (lambda: _forest(10), on.integer_table),
-    "forest, thirty classes": (lambda: _forest(8, max_depth=7), on.thirty_classes),
-    "forest, one in two hundred": (lambda: _forest(class_weight="balanced"), on.one_in_two_hundred),
+    "forest, weighted classes": (lambda: forest(class_weight="balanced_subsample", min_samples_leaf=2), on.classes),
+    "forest, even, integers": (lambda: forest(10), on.integer_table),
+    "forest, thirty classes": (lambda: forest(8, max_depth=7), on.thirty_classes),
+    "forest, one in two hundred": (lambda: forest(class_weight="balanced"), on.one_in_two_hundred),
     "forest, single precision": (lambda: e.ExtraTreesClassifier(12, random_state=1), on.single_precision),
-    "forest, heavy tails": (lambda: pipe(p.RobustScaler(), _forest()), on.cauchy),
-    "forest, sample weights": (_forest, on.weighted),
-    "forest, billions": (_forest, on.billions),
-    "forest, true or false table": (_forest, on.bool_table),
-    "forest after pca": (lambda: pipe(p.StandardScaler(), PCA(3), _forest()), on.classes),
+    "forest, heavy tails": (lambda: pipe(p.RobustScaler(), forest()), on.cauchy),
+    "forest, sample weights": (forest, on.weighted),
+    "forest, billions": (forest, on.billions),
+    "forest, true or false table": (forest, on.bool_table),
+    "forest after pca": (lambda: pipe(p.StandardScaler(), PCA(3), forest()), on.classes),
     "forest, entropy, gaps": (lambda: e.RandomForestClassifier(10, criterion="entropy", random_state=1), on.gap_classes),
     "forest, absolute error, gaps": (lambda: e.RandomForestRegressor(6, random_state=1), on.gaps),
     "tree, best first": (lambda: DecisionTreeClassifier(max_leaf_nodes=9, random_state=1), on.cauchy),
@@ -257,7 +69,7 @@ _FORESTS: Made = {
     "tree, several targets": (lambda: ExtraTreeRegressor(random_state=1), on.several_targets),
     "tree after scaler, drift": (lambda: pipe(p.StandardScaler(), DecisionTreeRegressor(random_state=1)), on.drift),
     "tree, poisson": (lambda: DecisionTreeRegressor(criterion="poisson", max_depth=6, random_state=1), on.claims),
-    "boosting, subsampled": (lambda: _boosted(subsample=0.6, max_features=2), on.true_or_false),
+    "boosting, subsampled": (lambda: boosted(subsample=0.6, max_features=2), on.true_or_false),
     "boosting, begun by a forest": (
         lambda: e.GradientBoostingRegressor(init=e.RandomForestRegressor(3, random_state=1), n_estimators=10),
         on.numbers,
@@ -266,14 +78,14 @@ _FORESTS: Made = {
         lambda: e.GradientBoostingRegressor(loss="huber", n_estimators=15, random_state=1),
         on.weighted_regression,
     ),
-    "histogram boosting, thirty classes": (lambda: _hist(max_depth=3), on.thirty_classes),
+    "histogram boosting, thirty classes": (lambda: hist(max_depth=3), on.thirty_classes),
     "histogram boosting, gaps, gamma": (
-        lambda: pipe(_hist_regressor(loss="gamma", interaction_cst="no_interactions")),
+        lambda: pipe(hist_regressor(loss="gamma", interaction_cst="no_interactions")),
         on.price_numbers,
     ),
-    "histogram boosting, quantile": (lambda: _hist_regressor(loss="quantile", quantile=0.8), on.gaps),
-    "histogram boosting, codes": (lambda: _hist_regressor(categorical_features=[0, 2]), on.integer_table),
-    "histogram boosting, atoms": (lambda: _hist(), on.atom_classes),
+    "histogram boosting, quantile": (lambda: hist_regressor(loss="quantile", quantile=0.8), on.gaps),
+    "histogram boosting, codes": (lambda: hist_regressor(categorical_features=[0, 2]), on.integer_table),
+    "histogram boosting, atoms": (lambda: hist(), on.atom_classes),
     "adaboost, stumps": (lambda: e.AdaBoostClassifier(n_estimators=12, random_state=1), on.integer_table),
     "adaboost, deep regress": (
         lambda: e.AdaBoostRegressor(DecisionTreeRegressor(max_depth=4), n_estimators=9, random_state=1),
@@ -305,12 +117,12 @@ _SMOOTH: Made = {
         on.constant_and_twice_regression,
     ),
     "linear, collinear, 1e6": (lm.LinearRegression, on.drift),
-    "logistic, 300 columns": (lambda: pipe(p.StandardScaler(), _logistic(C=0.1)), on.three_hundred_columns),
+    "logistic, 300 columns": (lambda: pipe(p.StandardScaler(), logistic(C=0.1)), on.three_hundred_columns),
     "pca of 300, ridge": (lambda: pipe(p.StandardScaler(), PCA(0.9), lm.Ridge()), on.three_hundred_columns_regression),
-    "logistic, billions": (lambda: pipe(p.StandardScaler(), _logistic()), on.billions),
-    "logistic, negative labels, drift": (lambda: pipe(p.QuantileTransformer(n_quantiles=20), _logistic()), on.drift_classes),
-    "logistic, true or false": (lambda: pipe(p.MaxAbsScaler(), _logistic()), on.true_or_false),
-    "logistic, weighted": (lambda: _logistic(), on.weighted),
+    "logistic, billions": (lambda: pipe(p.StandardScaler(), logistic()), on.billions),
+    "logistic, negative labels, drift": (lambda: pipe(p.QuantileTransformer(n_quantiles=20), logistic()), on.drift_classes),
+    "logistic, true or false": (lambda: pipe(p.MaxAbsScaler(), logistic()), on.true_or_false),
+    "logistic, weighted": (lambda: logistic(), on.weighted),
     "ridge, single precision": (lambda: pipe(p.StandardScaler(), lm.Ridge()), on.single_precision_regression),
     "lda shrunk, duplicates": (lambda: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"), on.constant_and_twice),
     "qda, regularised": (lambda: QuadraticDiscriminantAnalysis(reg_param=0.1), on.classes),
@@ -346,7 +158,7 @@ _SMOOTH: Made = {
         lambda: pipe(p.KBinsDiscretizer(5, quantile_method="averaged_inverted_cdf"), lm.TweedieRegressor(power=1.5)),
         on.claims,
     ),
-    "factor analysis, logistic": (lambda: pipe(p.StandardScaler(), FactorAnalysis(2, random_state=1), _logistic()), on.classes),
+    "factor analysis, logistic": (lambda: pipe(p.StandardScaler(), FactorAnalysis(2, random_state=1), logistic()), on.classes),
 }
 _NEAREST: Made = {
     "knn after pca": (lambda: pipe(p.StandardScaler(), PCA(2), KNeighborsClassifier(5)), on.classes),
@@ -381,7 +193,7 @@ _TOGETHER: Made = {
                 ("k", pipe(p.StandardScaler(), KNeighborsClassifier(3))),
                 ("t", DecisionTreeClassifier(max_depth=4, random_state=1)),
             ],
-            _logistic(),
+            logistic(),
             cv=3,
             passthrough=True,
         ),
@@ -389,49 +201,49 @@ _TOGETHER: Made = {
     ),
     "stacked on stacked": (
         lambda: e.StackingRegressor(
-            [("s", e.StackingRegressor(_two(), lm.RidgeCV(), cv=3)), ("l", lm.Lasso(0.1))],
-            _hist_regressor(),
+            [("s", e.StackingRegressor(two(), lm.RidgeCV(), cv=3)), ("l", lm.Lasso(0.1))],
+            hist_regressor(),
             cv=3,
         ),
         on.numbers,
     ),
     "stacked labels": (
-        lambda: e.StackingClassifier([("s", LinearSVC()), ("f", _forest(5))], _boosted(), cv=3, stack_method="predict"),
+        lambda: e.StackingClassifier([("s", LinearSVC()), ("f", forest(5))], boosted(), cv=3, stack_method="predict"),
         on.classes,
     ),
     "votes, weighted hard": (
         lambda: e.VotingClassifier(
-            [("l", _logistic()), ("t", DecisionTreeClassifier(max_depth=3)), ("n", GaussianNB())], weights=[0.1, 0.2, 0.3]
+            [("l", logistic()), ("t", DecisionTreeClassifier(max_depth=3)), ("n", GaussianNB())], weights=[0.1, 0.2, 0.3]
         ),
         on.classes,
     ),
     "votes, hard, even": (
-        lambda: e.VotingClassifier([("l", _logistic()), ("t", DecisionTreeClassifier(max_depth=3, random_state=1))]),
+        lambda: e.VotingClassifier([("l", logistic()), ("t", DecisionTreeClassifier(max_depth=3, random_state=1))]),
         on.true_or_false,
     ),
     "votes, soft of pipelines": (
         lambda: e.VotingClassifier(
-            [("a", pipe(p.StandardScaler(), SVC(probability=True, random_state=1))), ("b", _hist())],
+            [("a", pipe(p.StandardScaler(), SVC(probability=True, random_state=1))), ("b", hist())],
             voting="soft",
             weights=[2, 1],
         ),
         on.binary_numbers,
     ),
     "votes regress, gaps": (
-        lambda: e.VotingRegressor([("h", _hist_regressor()), ("r", pipe(SimpleImputer(), lm.Ridge()))]),
+        lambda: e.VotingRegressor([("h", hist_regressor()), ("r", pipe(SimpleImputer(), lm.Ridge()))]),
         on.gaps,
     ),
-    "calibrated forest": (lambda: CalibratedClassifierCV(_forest(6), method="isotonic", cv=3), on.classes),
+    "calibrated forest": (lambda: CalibratedClassifierCV(forest(6), method="isotonic", cv=3), on.classes),
     "calibrated by temperature": (
-        lambda: CalibratedClassifierCV(pipe(p.StandardScaler(), _logistic()), method="temperature", cv=3),
+        lambda: CalibratedClassifierCV(pipe(p.StandardScaler(), logistic()), method="temperature", cv=3),
         on.classes,
     ),
     "calibrated, frozen": (
-        lambda: CalibratedClassifierCV(FrozenEstimator(_forest(6).fit(on.binary_numbers().X, on.binary_numbers().y))),
+        lambda: CalibratedClassifierCV(FrozenEstimator(forest(6).fit(on.binary_numbers().X, on.binary_numbers().y))),
         on.binary_numbers,
     ),
     "threshold fixed at 0.1": (
-        lambda: FixedThresholdClassifier(_boosted(), threshold=0.1, response_method="predict_proba"),
+        lambda: FixedThresholdClassifier(boosted(), threshold=0.1, response_method="predict_proba"),
         on.one_in_two_hundred,
     ),
     "threshold on decisions": (
@@ -443,18 +255,18 @@ _TOGETHER: Made = {
         lambda: OneVsRestClassifier(DecisionTreeClassifier(max_depth=3, random_state=1)),
         on.classes,
     ),
-    "output codes": (lambda: OutputCodeClassifier(pipe(p.StandardScaler(), _logistic()), random_state=1), on.classes),
+    "output codes": (lambda: OutputCodeClassifier(pipe(p.StandardScaler(), logistic()), random_state=1), on.classes),
     "many outputs, boosting": (lambda: MultiOutputRegressor(e.GradientBoostingRegressor(n_estimators=8)), on.several_targets),
     "many labels, knn": (lambda: MultiOutputClassifier(KNeighborsClassifier(3)), on.several_labels),
     "chain of regressors": (lambda: RegressorChain(lm.Ridge(), order=[3, 0, 2, 1]), on.several_targets),
-    "chain of forests": (lambda: ClassifierChain(_forest(5), order=[2, 0, 1]), on.several_labels),
+    "chain of forests": (lambda: ClassifierChain(forest(5), order=[2, 0, 1]), on.several_labels),
     "halving search, svr": (
         lambda: HalvingGridSearchCV(pipe(p.StandardScaler(), SVR()), {"svr__C": [1.0, 10.0]}, cv=3, random_state=1),
         on.numbers,
     ),
-    "eliminated with folds, then forest": (lambda: pipe(RFECV(_logistic(), cv=3), _forest(8)), on.binary_numbers),
+    "eliminated with folds, then forest": (lambda: pipe(RFECV(logistic(), cv=3), forest(8)), on.binary_numbers),
     "chosen by lasso, svr": (lambda: pipe(p.StandardScaler(), SelectFromModel(lm.Lasso(0.05)), SVR()), on.numbers),
-    "self training": (lambda: pipe(p.StandardScaler(), SelfTrainingClassifier(_logistic())), on.drift_classes),
+    "self training": (lambda: pipe(p.StandardScaler(), SelfTrainingClassifier(logistic())), on.drift_classes),
 }
 _ODD: Made = {
     "binned, naive bayes": (
@@ -475,17 +287,17 @@ _ODD: Made = {
         ),
         on.claims,
     ),
-    "normalised rows": (lambda: pipe(p.Normalizer("max"), _logistic()), on.classes),
+    "normalised rows": (lambda: pipe(p.Normalizer("max"), logistic()), on.classes),
     "power transform, heavy tails": (
         lambda: pipe(p.PowerTransformer(), lm.HuberRegressor(max_iter=1000)),
         on.cauchy_regression,
     ),
-    "one-hot of integers": (lambda: pipe(_one_hot(), _logistic()), on.integer_table),
+    "one-hot of integers": (lambda: pipe(one_hot(), logistic()), on.integer_table),
     "codes by their target": (
-        lambda: pipe(p.TargetEncoder(random_state=1, target_type="binary"), _forest(6)),
+        lambda: pipe(p.TargetEncoder(random_state=1, target_type="binary"), forest(6)),
         on.integer_table,
     ),
-    "frozen scaler, tree": (lambda: pipe(FrozenEstimator(p.StandardScaler().fit(on.classes().X)), _boosted()), on.classes),
+    "frozen scaler, tree": (lambda: pipe(FrozenEstimator(p.StandardScaler().fit(on.classes().X)), boosted()), on.classes),
 }
 _WATCH: Made = {
     "isolation forest after pca": (

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks.judge import Verdict, judge
 from benchmarks.rounding import decided_by_rounding
@@ -111,6 +113,12 @@ def test_another_label_is_a_tie_where_both_are_as_likely() -> None:
     assert verdict.ties >= verdict.rows
 
 
+def test_a_label_that_scikit_learn_never_gives_is_no_tie() -> None:
+    fitted = LogisticRegression().fit(X, (Y > 0).astype(int))
+    fitted.coef_[:] = fitted.intercept_[:] = 0.0
+    assert judged(fitted, LABEL, spoil=lambda _, answer: answer + 7).mismatches
+
+
 @pytest.mark.parametrize(("place", "other", "open_"), [(1.0, 1, True), (0.999, 1, False), (1.0, 2, False)])
 def test_only_a_row_exactly_between_two_neighbours_leaves_the_vote_open(place: float, other: int, open_: bool) -> None:
     fitted = KNeighborsClassifier(1).fit([[0.0], [2.0]], [0, 1])
@@ -167,3 +175,27 @@ def test_a_row_at_zero_is_still_moved_behind_a_step_that_computes() -> None:
     row = np.array([[0.0]])
     answered = 1 - fitted.predict(row)[0]
     assert decided_by_rounding(fitted, "predict", row, lambda answer: bool(answer == answered))
+
+
+def test_noise_left_by_cancelling_is_no_mismatch_and_more_than_it_is() -> None:
+    fitted = Ridge(alpha=1e-9, fit_intercept=False).fit([[1.0, 0.0], [0.0, 1.0]], [1.0, -1.0])
+    row = np.array([[1e17 / 3, 1e17 / 3 + 64]])
+    noise = fitted.predict(row)[0]
+    for answer, excused in ((noise + 8.0, True), (noise + 1e6, False)):
+        found = decided_by_rounding(fitted, "predict", row, lambda wanted, a=answer: bool(wanted == a), answer)
+        assert found is excused
+
+
+@pytest.mark.parametrize(
+    ("member", "open_"), [(make_pipeline(StandardScaler(), KNeighborsClassifier(1)), True), (DecisionTreeClassifier(), False)]
+)
+def test_in_a_stack_only_the_members_that_compute_see_a_row_moved(member: Any, open_: bool) -> None:
+    rows, labels = np.array([[0.0], [2.0], [4.0], [6.0], [8.0], [10.0]]), [0, 1, 0, 1, 0, 1]
+    stump = DecisionTreeClassifier(max_depth=1, random_state=0).fit(rows, labels)
+    stack = StackingClassifier([("m", member.fit(rows, labels)), ("t", stump)], LogisticRegression(), cv="prefit")
+    stack.fit(rows, labels)
+    between = np.array([[3.0]])
+    given = stack.predict_proba(between)
+    other = next(one for one in stack.predict_proba([[2.5], [3.5]]) if not np.allclose(one, given))
+    found = decided_by_rounding(stack, "predict_proba", between, lambda answer: bool(np.allclose(answer, other)))
+    assert found is open_

@@ -99,15 +99,12 @@ def test_votes_of_three_duels_that_circle_are_settled_by_rule() -> None:
 
 
 def test_an_estimator_that_is_not_known_leaves_nothing_open() -> None:
-    class Unknown(LogisticRegression):  # type: ignore[misc]
-        """Of no kind that has a rule once it is no linear model."""
-
     class Stranger:
         def predict_proba(self, rows: Any) -> Any:
             return np.full((len(rows), 2), 0.5)
 
     assert not ties(Stranger(), X, 1.0).any()
-    assert ties(Unknown().fit(X, TWO), X, 100.0).all()
+    assert ties(LogisticRegression().fit(X, TWO), X, 100.0).all()
 
 
 @pytest.mark.filterwarnings("ignore:Class Passive")
