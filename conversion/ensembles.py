@@ -88,11 +88,11 @@ def _forest(model: Any) -> Ensemble:
     if getattr(model, "n_outputs_", 1) > 1 and isinstance(model, VOTING_FORESTS):
         raise NotCovered("several targets in one classifier")
     targets = members[0].tree_.value.shape[1 if isinstance(model, AVERAGING_FORESTS) else 2]
-    trees = tuple(tree for member in members for tree in _cython(member.tree_, range(targets)))
+    trees = tuple(tree for member in members for tree in cython_trees(member.tree_, range(targets)))
     return Ensemble(trees, targets, divisor=float(len(members)))
 
 
-def _cython(tree: Any, targets: Sequence[int], leaf: Array | None = None) -> Iterator[Tree]:
+def cython_trees(tree: Any, targets: Sequence[int], leaf: Array | None = None) -> Iterator[Tree]:
     """One tree for each target: a node of the ONNX operator's leaves adds to one target only. `leaf`: (nodes, targets)."""
     values = tree.value.reshape(tree.node_count, -1) if leaf is None else leaf
     told = Tree(
@@ -115,7 +115,7 @@ def _boosted(model: Any) -> Ensemble:
     trees = [constant(value, target) for target, value in enumerate(_initial(model, targets))]
     for stage in model.estimators_:
         for target, member in enumerate(stage):
-            trees += _cython(member.tree_, [target], rate * member.tree_.value.reshape(-1, 1))
+            trees += cython_trees(member.tree_, [target], rate * member.tree_.value.reshape(-1, 1))
     return Ensemble(tuple(trees), targets)
 
 
@@ -164,7 +164,7 @@ def _isolation(model: Any) -> Ensemble:
     for member, features in zip(model.estimators_, model.estimators_features_, strict=True):
         tree = member.tree_
         depth = np.asarray(tree.compute_node_depths(), np.float64) + _average_path(tree.n_node_samples) - 1.0
-        trees += [_of_columns(one, features) for one in _cython(tree, [0], depth.reshape(-1, 1))]
+        trees += [_of_columns(one, features) for one in cython_trees(tree, [0], depth.reshape(-1, 1))]
     divisor = len(model.estimators_) * float(_average_path(np.array([model._max_samples]))[0])
     if divisor == 0.0:
         raise NotCovered("an isolation forest of single rows")
@@ -192,7 +192,7 @@ def _bagged(model: Any) -> Ensemble:
         if not isinstance(member, kinds):
             raise NotCovered(f"bagging over {type(member).__name__}")
         targets = [int(one) for one in member.classes_] if voting else range(member.tree_.value.shape[1])
-        trees += [_of_columns(one, columns) for one in _cython(member.tree_, targets)]
+        trees += [_of_columns(one, columns) for one in cython_trees(member.tree_, targets)]
     count = model.n_classes_ if voting else model.estimators_[0].tree_.value.shape[1]
     return Ensemble(tuple(trees), int(count), divisor=float(model.n_estimators))
 
@@ -206,7 +206,7 @@ def _adaptive(model: Any) -> Ensemble:
             raise NotCovered(f"AdaBoostClassifier over {type(member).__name__}")
         label = member.classes_[np.argmax(member.tree_.value[:, 0], axis=1)]
         leaf = np.where(label[:, None] == model.classes_, weight, -1 / (count - 1) * weight)
-        trees += _cython(member.tree_, range(count), leaf)
+        trees += cython_trees(member.tree_, range(count), leaf)
     return Ensemble(tuple(trees), count, divisor=float(model.estimator_weights_.sum()))
 
 
@@ -214,7 +214,7 @@ def members_apart(models: Sequence[Any]) -> Ensemble:
     """The answers of single regression trees side by side, one target each."""
     if not all(isinstance(member, TREE_REGRESSORS) for member in models):
         raise NotCovered("not all members are single regression trees")
-    return Ensemble(tuple(t for k, one in enumerate(models) for t in _cython(one.tree_, [k])), len(models))
+    return Ensemble(tuple(t for k, one in enumerate(models) for t in cython_trees(one.tree_, [k])), len(models))
 
 
 def _leaves(model: Any) -> Ensemble:
@@ -226,7 +226,7 @@ def _leaves(model: Any) -> Ensemble:
             raise NotCovered("leaves that no training row reached")
         place = np.zeros(tree.node_count, np.int64)
         place[known] = first + np.arange(len(known))
-        trees += [replace(one, target=place) for one in _cython(tree, [0], np.ones((tree.node_count, 1)))]
+        trees += [replace(one, target=place) for one in cython_trees(tree, [0], np.ones((tree.node_count, 1)))]
         first += len(known)
     return Ensemble(tuple(trees), first)
 

@@ -120,7 +120,7 @@ def _inside(step: Any) -> Iterator[Any]:
             yield from (one for one in candidates if hasattr(one, "get_params") and not isinstance(one, type))
 
 
-class _Graph(Writer):
+class TreeWriter(Writer):
     """Nodes of skl2onnx's container, with trees and the estimators that only skl2onnx knows."""
 
     def __init__(self, scope: Any, container: Any) -> None:
@@ -179,7 +179,7 @@ def _shape(operator: Any) -> None:
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     model, outputs = operator.raw_operator, [output.full_name for output in operator.outputs]
-    write = _Graph(scope, container)
+    write = TreeWriter(scope, container)
     given = answer(write, model, _table(write, operator))
     scored = bool((container.get_options(model, {}, fail=False) or {}).get("raw_scores", False))
     for name, result in zip(outputs, results(write, model, given, scored), strict=True):

@@ -12,12 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from conversion.ensembles import Tree
-from conversion.forests import DECLARED, DOMAIN, attributes
+from conversion.ensembles import Ensemble, cython_trees
+from conversion.forests import TreeWriter
 from conversion.repairs.inside import check_not_rounded
 from conversion.repairs.neighbours import write_classes
 from conversion.repairs.several import register_targets, shape_of_targets
-from conversion.writer import Writer
 
 NAME = "several_trees"
 
@@ -50,14 +49,13 @@ def stands_for(step: Any) -> bool:
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     """ForestClassifier.predict_proba and predict; rows are cast to float32 as scikit-learn casts them."""
-    model, write = operator.raw_operator.model, Writer(scope, container)
+    model, write = operator.raw_operator.model, TreeWriter(scope, container)
     check_not_rounded(model, operator.inputs)
     members = getattr(model, "estimators_", [model])
-    rows = write.node("Cast", [operator.inputs[0].full_name], to=TensorProto.FLOAT)
-    rows = write.node("Cast", [rows], to=TensorProto.DOUBLE)
     wide = members[0].tree_.value.shape[2]
-    given = attributes(tuple(tree for member in members for tree in _trees(member.tree_)), model.n_outputs_ * wide)
-    total = write.node("TreeEnsemble", [rows], op_domain=DOMAIN, op_version=DECLARED, **given)
+    columns = range(model.n_outputs_ * wide)
+    trees = tuple(tree for member in members for tree in cython_trees(member.tree_, columns))
+    total = write.trees(Ensemble(trees, len(columns)), operator.inputs[0].full_name)
     mean = write.node("Div", [total, write.constant([float(len(members))])])
     indices = []
     for target, (classes, output) in enumerate(zip(model.classes_, operator.outputs[1:], strict=True)):
@@ -65,11 +63,3 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         write.node("Gather", [mean, own], output.full_name, axis=1)
         indices.append(write.node("ArgMax", [output.full_name], axis=1, keepdims=0))
     write_classes(write, operator.raw_operator, indices, operator.outputs[0].full_name, list(model.classes_))
-
-
-def _trees(tree: Any) -> list[Tree]:
-    """One for each class of each target: a leaf of the operator adds to one column only."""
-    values = tree.value.reshape(tree.node_count, -1)
-    shared = (np.maximum(tree.feature, 0), tree.threshold, tree.children_left, tree.children_right)
-    nan_left = tree.missing_go_to_left.astype(bool)
-    return [Tree(*shared, nan_left, values[:, column], column) for column in range(values.shape[1])]
