@@ -3,13 +3,12 @@
 A row that scikit-learn refuses must not be answered, and a row that nobody compared must not be answered either.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from conversion.parity import Finding, Graph, asked, compared
+from conversion.parity import Asked, Finding, Graph, asked, compared
 from conversion.question import Question
 from conversion.rows import ENLARGED, RowSet, enlarged, enlarged_kind, spoilt
 from conversion.schema import Column, Feeds
@@ -17,6 +16,7 @@ from serving.signature import DATATYPES, Array, Signature, Tensor
 
 # Times the size of the typical rows. Up to a thousand is asked of every candidate before it comes here.
 FURTHER = (10**4, 10**5, 10**6, 10**7, 10**8, 10**9)
+LARGEST = (300, 38, 37, 36, 35, 34, 30, 25, 20)
 REFUSED_ROWS = 50
 
 
@@ -29,10 +29,10 @@ class Contract:
     notes: tuple[str, ...]
 
 
-def contract(question: Question, graph: Graph, examined: Sequence[Finding], limited: bool = True) -> Contract:
+def contract(question: Question, graph: Graph, limited: bool = True) -> Contract:
     """`limited`: numbers are taken as far as the answers were compared and held. A proof needs no such limit."""
     missing, infinite = (_Special(question, graph, kind, value) for kind, value in _SPECIAL)
-    factor, held = _furthest(question, graph, examined) if limited else (np.inf, [])
+    reached = _furthest(question, graph) if limited else _largest(question, graph)
     typical = question.sets[0].rows.feeds
     cast = question.schema.cast(typical, graph.candidate.real)
     answered = graph.answer(typical, question.methods)
@@ -47,10 +47,18 @@ def contract(question: Question, graph: Graph, examined: Sequence[Finding], limi
             categories=_only(question, column),
             codes=_codes(question, column),
         )
-        inputs.append(tensor if column.text or not limited else _within(tensor, _size(question, column), factor))
-    outputs = tuple(Tensor(name, DATATYPES[array.dtype], (-1, *array.shape[1:])) for name, array in answered.items())
-    findings = (*missing.findings, *infinite.findings, *held)
+        inputs.append(tensor if column.text else reached.within(tensor, _size(question, column)))
+    undefined = {name for one in question.sets for name, answer in one.answers.items() if _any_nan(answer)} | missing.nan
+    outputs = tuple(
+        Tensor(name, DATATYPES[array.dtype], (-1, *array.shape[1:]), allow_nan=name in undefined)
+        for name, array in answered.items()
+    )
+    findings = (*missing.findings, *infinite.findings, *reached.findings)
     return Contract(Signature(tuple(inputs), outputs), findings, (*missing.notes, *infinite.notes))
+
+
+def _any_nan(answer: Array) -> bool:
+    return answer.dtype.kind == "f" and bool(np.isnan(answer).any())
 
 
 _SPECIAL = (("missing values", np.nan), ("infinite values", np.inf))
@@ -62,6 +70,7 @@ class _Special:
     def __init__(self, question: Question, graph: Graph, kind: str, value: float) -> None:
         self.findings: list[Finding] = []
         self.notes: list[str] = []
+        self.nan: set[str] = set()
         numeric = [column.name for column in question.schema.columns if not column.text]
         self.taken = [name for name in numeric if self._holds(question, graph, kind, value, [name])]
         if len(self.taken) > 1 and not self._holds(question, graph, kind, value, self.taken):
@@ -83,48 +92,92 @@ class _Special:
         wrong = [finding for finding in found if not finding.gap.passed]
         self.notes += [f"{kind} in {', '.join(names)} are refused, scikit-learn answers them: {one}" for one in wrong[:1]]
         self.findings += [] if wrong else found
+        self.nan |= {name for name, answer in special.answers.items() if not wrong and _any_nan(answer)}
         return not wrong
 
 
 def answered_alone(question: Question, graph: Graph, signature: Signature) -> str:
     """A row that scikit-learn refuses, and that neither the signature nor the graph would; empty when there is none."""
     for one in question.sets:
-        for i in range(min(one.refused.size, REFUSED_ROWS)):
-            row = one.refused.only([i])
-            try:
-                signature.accept(question.schema.cast(row.feeds, graph.candidate.real))
-                answers = graph.answer(row.feeds, question.methods)
-            except Exception:  # refused here too
-                continue
-            if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in answers.values()):
-                return f"scikit-learn refuses row {i} of its {row.kind!r} rows and the graph answers it"
+        row = _alone(question, graph, one, signature)
+        if row is not None:
+            return f"scikit-learn refuses row {row} of its {one.rows.kind!r} rows and the graph answers it"
     return ""
 
 
-def _furthest(question: Question, graph: Graph, examined: Sequence[Finding]) -> tuple[float, list[Finding]]:
+def _alone(question: Question, graph: Graph, one: Asked, signature: Signature | None = None) -> int | None:
+    """The first of the refused rows of a set that the graph answers; an answer that is no number is none."""
+    for i in range(min(one.refused.size, REFUSED_ROWS)):
+        row = one.refused.only([i])
+        try:
+            if signature is not None:
+                signature.accept(question.schema.cast(row.feeds, graph.candidate.real))
+            answers = graph.answer(row.feeds, question.methods)
+        except Exception:  # refused here too
+            continue
+        if not any(_any_nan(answer) for answer in answers.values()):
+            return i
+    return None
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """How far rows may go: so many times what is usual, or to one size whatever is usual; None where it does not matter."""
+
+    times: float | None = None
+    size: float | None = None
+    findings: tuple[Finding, ...] = ()
+
+    def within(self, tensor: Tensor, usual: Array) -> Tensor:
+        """Outwards to two digits, so that it reads well and is the same on every processor."""
+        if self.times is None and self.size is None:
+            return tensor
+        far = usual * (self.times or 1.0) if self.size is None else np.full(len(usual), self.size)
+        unit = 10.0 ** (np.floor(np.log10(far)) - 1)
+        most = tuple(float(f"{value:.1e}") for value in np.ceil(far / unit) * unit)
+        return replace(tensor, low=tuple(-value for value in most), high=most)
+
+
+def _furthest(question: Question, graph: Graph) -> _Reached:
     """How many times larger than the typical rows a row may be, and what was found on the way there.
 
-    Where scikit-learn itself cannot tell, as between neighbours that are all equally far away, it ends.
+    It ends where scikit-learn itself cannot tell, as between neighbours that are all equally far away, or gives up.
     """
-    undecided = {finding.kind for finding in examined if finding.ties}
-    reached, held = 1.0, list[Finding]()
+    times = 1.0
     for factor in ENLARGED:
-        if enlarged_kind(factor) in undecided:
-            return reached, held
-        reached = float(factor)
+        one = next((one for one in question.sets if one.rows.kind == enlarged_kind(factor)), None)
+        if one is None or one.undecided.any() or _alone(question, graph, one) is not None:
+            return _Reached(times)
+        times = float(factor)
+    held: list[Finding] = []
     for factor in FURTHER:
         kind = enlarged_kind(factor)
         question.progress.say(f"{graph.candidate.name}: how large may numbers be, {kind}")
         rows = RowSet(kind, enlarged(question.sets[0].rows.feeds, factor))
         try:
             one = asked(question.ask, rows, question.tie)
-            found = compared(graph, one, question.tolerance) if one.rows.size == rows.size else []
+            found = compared(graph, one, question.tolerance)
         except Exception:  # what fails there is not taken
             break
-        if not found or not all(finding.gap.passed and not finding.ties for finding in found):
+        if one.rows.size < rows.size or one.undecided.any() or not all(finding.gap.passed for finding in found):
             break
-        reached, held = float(factor), [*held, *found]
-    return reached, held
+        times, held = float(factor), [*held, *found]
+    return _Reached(times, None, tuple(held))
+
+
+def _largest(question: Question, graph: Graph) -> _Reached:
+    """What is proved needs no range but scikit-learn's own: it refuses what float32 cannot hold, and so does the server."""
+    if graph.candidate.real.itemsize == 4 or all(column.text for column in question.schema.columns):
+        return _Reached()
+    for power in LARGEST:
+        typical = question.sets[0].rows.only(slice(0, 3)).feeds
+        rows = {name: array.copy() for name, array in typical.items()}
+        for column in question.schema.columns:
+            if not column.text:
+                rows[column.name][:] = [[10.0**power], [-(10.0**power)], [0.0]][: len(rows[column.name])]
+        if asked(question.ask, RowSet("largest", rows), question.tie).refused.size == 0:
+            return _Reached() if power == LARGEST[0] else _Reached(None, 10.0**power)
+    return _Reached(float(ENLARGED[-1]))
 
 
 def _size(question: Question, column: Column) -> Array:
@@ -133,13 +186,6 @@ def _size(question: Question, column: Column) -> Array:
     # A category that is no number of any size says nothing of how large a number may be.
     size = np.max([np.abs(array).max(axis=0) for array in rows], axis=0)
     return np.asarray(np.where(size > 0, size, 1.0))
-
-
-def _within(tensor: Tensor, size: Array, factor: float) -> Tensor:
-    """Outwards to two digits, so that it reads well and is the same on every processor."""
-    unit = 10.0 ** (np.floor(np.log10(size)) - 1)
-    most = tuple(float(f"{value:.1e}") for value in np.ceil(size / unit) * unit * factor)
-    return replace(tensor, low=tuple(-value for value in most), high=most)
 
 
 def _only(question: Question, column: Column) -> tuple[Any, ...] | None:

@@ -71,7 +71,7 @@ def _read(estimator: Any, places: list[int]) -> Iterator[tuple[int, Facts]]:
 
 def keeps_places(step: Any) -> bool:
     """Does this imputer give the columns that it takes, in their order, so that what follows reads them as they came?"""
-    if not isinstance(step, SimpleImputer):
+    if not isinstance(step, SimpleImputer) or not hasattr(step, "statistics_"):
         return False
     return not step.add_indicator and len(step.get_feature_names_out()) == step.n_features_in_
 

@@ -104,7 +104,7 @@ def _try(question: Question, candidate: Candidate) -> Tried | Accepted:
     if failed:
         return Tried(candidate, f"{failed[0]}{_strictness(candidate)}", model.ByteSize(), failed[0], one_row_us)
     evidence = evidence_of(model, question)
-    agreed = contract(question, graph, findings, limited=evidence["evidence"] != "proved")
+    agreed = contract(question, graph, limited=evidence["evidence"] != "proved")
     answered = answered_alone(question, graph, agreed.signature) or disagreement(question, candidate)
     if answered:
         return Tried(candidate, answered, model.ByteSize(), None, one_row_us)

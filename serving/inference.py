@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from serving import protocol
-from serving.errors import ModelFailed, NotReady, UnknownModel, shown
+from serving.errors import ModelFailed, NotReady, Refusal, UnknownModel, shown
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.protocol import Answer, Question
@@ -113,6 +113,8 @@ class Inference:
     def _run(self, model: Model, question: Question) -> dict[str, Array]:
         try:
             return model.run(question.feeds, [tensor.name for tensor, _ in question.outputs])
+        except Refusal:
+            raise
         except Exception as error:  # onnxruntime's exceptions share no base but this one
             raise ModelFailed("the model's graph failed on these rows; the server's log has this request id") from error
 

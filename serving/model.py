@@ -70,9 +70,14 @@ class Model:
         return self.digest[:12]
 
     def run(self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
-        """The named outputs (default: all) for feeds that `signature.accept` returned."""
-        names = [tensor.name for tensor in self.signature.outputs] if outputs is None else list(outputs)
-        return dict(zip(names, self.session.run(names, dict(feeds)), strict=True))
+        """The named outputs (default: all) for feeds that `signature.accept` returned.
+
+        Raises InvalidInput for rows on which the model is not defined; any of its outputs tells, so all are computed.
+        """
+        names = [tensor.name for tensor in self.signature.outputs]
+        answers = dict(zip(names, self.session.run(names, dict(feeds)), strict=True))
+        self.signature.confirm(answers)
+        return answers if outputs is None else {name: answers[name] for name in outputs}
 
     def verify(self) -> dict[str, Gap]:
         """Replays the verification rows here. Raises ModelRefused when one does not hold."""

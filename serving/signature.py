@@ -159,6 +159,19 @@ class Signature:
             raise InvalidInput(f"inputs differ in their number of rows: {rows}")
         return accepted
 
+    def confirm(self, answers: Mapping[str, Array]) -> None:
+        """Raises InvalidInput where the graph's answer is NaN and the model's never are: scikit-learn refuses such rows."""
+        for tensor in self.outputs:
+            answer = answers.get(tensor.name)
+            if answer is None or answer.dtype.kind != "f" or tensor.allow_nan:
+                continue
+            missing = np.isnan(answer).reshape(len(answer), -1).any(axis=1)
+            if missing.any():
+                raise InvalidInput(
+                    f"row {int(missing.argmax())} has no answer: {tensor.name!r} comes out as NaN, so a number of the row lies"
+                    " where the model is not defined"
+                )
+
     def select(self, wanted: list[str]) -> list[Tensor]:
         """The named outputs, in the order asked for; all of them when none is named. Raises InvalidInput."""
         known = {tensor.name: tensor for tensor in self.outputs}

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from conversion import forests
 from conversion.ensembles import Ensemble, cython_trees
-from conversion.forests import TreeWriter
 from conversion.repairs.inside import check_not_rounded
 from conversion.repairs.neighbours import write_classes
 from conversion.repairs.several import register_targets, shape_of_targets
@@ -49,7 +49,7 @@ def stands_for(step: Any) -> bool:
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     """ForestClassifier.predict_proba and predict; rows are cast to float32 as scikit-learn casts them."""
-    model, write = operator.raw_operator.model, TreeWriter(scope, container)
+    model, write = operator.raw_operator.model, forests.TreeWriter(scope, container)
     check_not_rounded(model, operator.inputs)
     members = getattr(model, "estimators_", [model])
     wide = members[0].tree_.value.shape[2]

@@ -69,7 +69,9 @@ def echo(datatype: str, *, allow_nan: bool = False, allow_infinity: bool = False
     tensor = Tensor("X", datatype, (-1, 2), allow_nan, allow_infinity)
     if rows is None:
         rows = np.array([["a", "b"], ["é", ""]] if datatype == "BYTES" else [[0, 1], [1, 1]], tensor.dtype)
-    return write([tensor], [Tensor("Y", datatype, (-1, 2))], [helper.make_node("Identity", ["X"], ["Y"])], {"X": rows})
+    return write(
+        [tensor], [Tensor("Y", datatype, (-1, 2), allow_nan)], [helper.make_node("Identity", ["X"], ["Y"])], {"X": rows}
+    )
 
 
 def no_empty_batch() -> bytes:

@@ -109,6 +109,19 @@ def test_a_signature_survives_json() -> None:
         Signature.from_json({"inputs": [{"name": "X", "datatype": "FP128", "shape": [-1]}], "outputs": []})
 
 
+def test_an_answer_that_is_no_number_is_a_refusal_of_its_row_where_the_model_has_none_such() -> None:
+    answers = {"predict": np.array([[1.0, 2, 3], [4, np.nan, 6]]), "score": np.array([1.0, np.inf])}
+    with pytest.raises(InvalidInput, match="row 1 has no answer: 'predict' comes out as NaN"):
+        signature().confirm(answers)
+
+
+def test_an_answer_that_may_be_no_number_is_given() -> None:
+    one = Signature(
+        (Tensor("X", "FP64", (-1, 2)),), (Tensor("score", "FP64", (-1,), allow_nan=True), Tensor("n", "INT64", (-1,)))
+    )
+    one.confirm({"score": np.array([np.nan]), "n": np.array([1])})
+
+
 RANGE = {"low": (-1.0, -10.0), "high": (1.0, 10.0)}
 
 
