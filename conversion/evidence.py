@@ -27,26 +27,30 @@ def evidence_of(graph: onnx.ModelProto, question: Question) -> dict[str, Any]:
     except NotProved as reason:
         not_proved = str(reason)
     try:
-        found = _bound(graph, question)
+        figures = _bound(graph, question)
     except NotBounded as reason:
         return {"evidence": "tested", "not_proved": not_proved, "not_bounded": str(reason)}
-    return {"evidence": "bounded", "bound": _figures(found), "not_proved": not_proved}
+    return {"evidence": "bounded", "bound": figures, "not_proved": not_proved}
 
 
-def _figures(found: Bound) -> dict[str, Any]:
+def _figures(found: Bound, kinds: tuple[str, ...]) -> dict[str, Any]:
+    """`range` names the kinds of rows whose hull, feature by feature, is the range."""
+    ends = {"low": found.low.tolist(), "high": found.high.tolist()}
     # The last digits differ between processors.
-    figures: dict[str, Any] = {"largest": rounded_up(found.largest), "low": found.low.tolist(), "high": found.high.tolist()}
+    figures: dict[str, Any] = {"largest": rounded_up(found.largest), "range": list(kinds), **ends}
     figures |= {name: rounded_up(value) for name, value in (("margin", found.margin), ("share", found.share)) if value}
     return figures | ({"assumed": ASSUMPTION} if found.assumed else {})
 
 
-def _bound(graph: onnx.ModelProto, question: Question) -> Bound:
+def _bound(graph: onnx.ModelProto, question: Question) -> dict[str, Any]:
     if not question.schema.table:
         raise NotBounded("more than one input")
+    present = tuple(kind for kind in _RANGE if any(one.rows.kind == kind for one in question.sets))
     try:
-        return _within(graph, question, _RANGE)
+        return _figures(_within(graph, question, present), present)
     except NotBounded:
-        return _within(graph, question, _RANGE[:-1])
+        nearer = tuple(kind for kind in present if kind != _RANGE[-1])
+        return _figures(_within(graph, question, nearer), nearer)
 
 
 def _within(graph: onnx.ModelProto, question: Question, kinds: tuple[str, ...]) -> Bound:

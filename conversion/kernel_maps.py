@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process import kernels as gp
 from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.svm import SVR, NuSVR, OneClassSVM
@@ -22,17 +24,10 @@ def _kernel(name: Any, rows: Value, kept: Any, given: Mapping[str, Any]) -> Valu
     if name == "linear":
         return rows.product(kept.T)
     if name == "rbf":
-        return _distances(rows, kept).scale(np.full(len(kept), -gamma)).exp()
+        return rows.distances_to(kept).scale(np.full(len(kept), -gamma)).exp()
     if name == "sigmoid":
         return rows.product(kept.T).scale(np.full(len(kept), gamma)).shift(np.full(len(kept), given["coef0"])).bend("tanh")
     raise NotBounded(f"no bound is written for the kernel {name!r}")
-
-
-def _distances(rows: Value, kept: Array) -> Value:
-    """euclidean_distances(..., squared=True), and the sum of squared differences: both within the same error."""
-    norms = (kept.astype(np.longdouble) ** 2).sum(axis=1).astype(np.float64)
-    slack = (rows.width + 8) * rows.unit * 2 * (rows.size @ (2 * np.abs(kept.T)) + norms)
-    return rows.distances(rows.product(-2.0 * kept.T).shift(norms, slack))
 
 
 def _ridge(step: Any, rows: Value) -> Value:
@@ -62,8 +57,40 @@ def _inlier(step: Any, rows: Value) -> Labels:
     return Labels(Choice(_support_vectors(step, rows), "above"), (-1, 1))
 
 
+def _process(step: Any, rows: Value) -> Value:
+    """The mean that GaussianProcessRegressor.predict gives."""
+    kept = np.asarray(step.X_train_, np.float64)
+    value = _covariance(step.kernel_, rows, kept)
+    if not isinstance(value, Value):
+        raise NotBounded(f"the kernel {step.kernel_!r} does not look at the rows")
+    mean = value.product(np.asarray(step.alpha_, np.float64).reshape(len(kept), -1))
+    return mean.scale(np.asarray(step._y_train_std, np.float64)).shift(np.asarray(step._y_train_mean, np.float64))
+
+
+def _covariance(kernel: Any, rows: Value, kept: Array) -> Value | float:
+    """A kernel of sklearn.gaussian_process between the rows and those that were kept; a number where it is one."""
+    kind = type(kernel)
+    if kind is gp.ConstantKernel:
+        return float(kernel.constant_value)
+    if kind is gp.WhiteKernel:
+        return 0.0
+    if kind is gp.RBF:
+        length = np.broadcast_to(np.squeeze(kernel.length_scale).astype(np.float64), (rows.width,))
+        return rows.divide(length).distances_to(kept / length).scale(np.full(len(kept), -0.5)).exp()
+    if kind not in (gp.Sum, gp.Product):
+        raise NotBounded(f"no bound is written for the kernel {kernel!r}")
+    one, two = (_covariance(part, rows, kept) for part in (kernel.k1, kernel.k2))
+    if isinstance(one, float):
+        one, two = two, one
+    if not isinstance(one, Value) or not isinstance(two, float):
+        raise NotBounded(f"the kernel {kernel!r} looks at the rows twice, or never")
+    by = np.full(len(kept), two)
+    return one.scale(by) if kind is gp.Product else one.shift(by)
+
+
 KERNELS: dict[tuple[type, str], Callable[[Any, Value], Value | Labels]] = {
     (KernelRidge, "predict"): _ridge,
+    (GaussianProcessRegressor, "predict"): _process,
     (Nystroem, "transform"): _nystroem,
     (RBFSampler, "transform"): _waves,
     (SVR, "predict"): _support_vectors,

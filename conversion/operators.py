@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from conversion.choices import Answer, Choice, Labels, plain_classes
 from conversion.rounding import SINGLE, NotBounded, Value, joined
-from conversion.tensors import UNITS, Shape, Squares, Tensor, Tensors
+from conversion.tensors import UNITS, Shape, Squares, Tensor, Tensors, Wide
 from serving.signature import Array
 
 _WHOLE = (TensorProto.INT64, TensorProto.INT32)
@@ -37,7 +37,30 @@ def _changed(change: Callable[[Value], Value]) -> Callable[[Tensors, Any], Tenso
     return read
 
 
-def _squares(tensors: Tensors, node: Any) -> Squares:
+def _widened(tensors: Tensors, node: Any) -> Wide:
+    value, flat = tensors.number(node)
+    if flat or tensors.constant(node, 1).tolist() != [1]:
+        raise NotBounded("Unsqueeze of other axes than the second")
+    return Wide(value)
+
+
+def _less_points(tensors: Tensors, node: Any) -> Wide | None:
+    held = tensors.values.get(node.input[0])
+    if not isinstance(held, Wide) or held.points is not None:
+        return None
+    points = tensors.constant(node, 1)
+    if points.ndim != 3 or len(points) != 1 or points.shape[2] != held.of.width:
+        raise NotBounded(f"points of shape {points.shape} are taken from {held.of.width} columns")
+    return Wide(held.of, points[0].astype(np.float64))
+
+
+def _squares(tensors: Tensors, node: Any) -> Squares | Tensor:
+    held = tensors.values.get(node.input[0])
+    if isinstance(held, Wide) and held.points is not None:
+        demand(node, keepdims=(1, 0))
+        if given_by(node).get("keepdims", 1) or tensors.constant(node, 1).tolist() != [2]:
+            raise NotBounded("squares of differences are summed over other axes than the features")
+        return Tensor(held.of.distances_to(held.points))
     demand(node, keepdims=(1,))
     value, flat = tensors.number(node)
     if flat or tensors.constant(node, 1).tolist() not in ([1], [-1]):
@@ -75,7 +98,10 @@ def _add(tensors: Tensors, node: Any) -> Tensor | Squares:
     return Tensor(value.shift(tensors.vector(node, 1 - place, value, flat)), flat)
 
 
-def _subtract(tensors: Tensors, node: Any) -> Tensor:
+def _subtract(tensors: Tensors, node: Any) -> Tensor | Wide:
+    points = _less_points(tensors, node)
+    if points is not None:
+        return points
     place = 1 if tensors.is_constant(node, 0) else 0
     value, flat = tensors.number(node, place)
     by = tensors.vector(node, 1 - place, value, flat)
@@ -277,6 +303,6 @@ READERS: dict[str, Callable[[Tensors, Any], Any]] = {
     "Clip": _clip, "Softmax": _softmax, "Identity": lambda tensors, node: tensors.tensor(node), "Reshape": _reshape,
     "Gather": _gather, "ArrayFeatureExtractor": _extract, "Concat": _concat, "Shape": _rows, "Where": _where,
     "Greater": _compared("above"), "GreaterOrEqual": _compared("from"), "ArgMax": _largest,
-    "Cos": _changed(lambda value: value.bend("cos")), "ReduceSumSquare": _squares, "Max": _most,
+    "Cos": _changed(lambda value: value.bend("cos")), "ReduceSumSquare": _squares, "Unsqueeze": _widened, "Max": _most,
     "Scaler": _scaler, "LinearRegressor": _linear,
 }  # fmt: skip

@@ -194,6 +194,12 @@ class Value:
         base = Base("distances", high, inner, None, linear)
         return self._on(base, np.zeros(linear.width), high, error * _INFLATED, self.unit)._checked(high)
 
+    def distances_to(self, points: Array) -> "Value":
+        """To these points, by differences or by |x|^2 - 2 x.p + |p|^2: both err by less than what is counted here."""
+        norms = (points.astype(np.longdouble) ** 2).sum(axis=1).astype(np.float64)
+        slack = (self.width + 8) * self.unit * 2 * (self.size @ (2 * np.abs(points.T)) + norms)
+        return self.distances(self.product(-2.0 * points.T).shift(norms, slack))
+
     def _about(self, linear: "Value") -> tuple["Value", "Value"]:
         """|y + o|^2 + linear = |y|^2 + (linear + 2 y.o + o.o): the offset goes where it may cancel."""
         offset, zero = self.offset, np.zeros(self.width, np.longdouble)

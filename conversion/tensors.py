@@ -30,6 +30,14 @@ class Squares:
 
 
 @dataclass(frozen=True)
+class Wide:
+    """A value as (n, 1, k), less each of some points when there are any: (n, points, k)."""
+
+    of: Value
+    points: Array | None = None
+
+
+@dataclass(frozen=True)
 class Tensor:
     """A value with its number of axes: (n, k), or (n,) when `flat`."""
 

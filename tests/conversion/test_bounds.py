@@ -118,6 +118,19 @@ def test_the_search_states_the_bound(model: Any, target: str) -> None:
     assert "within" in bounded(evidence["bound"])
 
 
+def test_a_range_that_is_too_wide_for_a_bound_is_taken_nearer_and_said() -> None:
+    rows, targets = made(0, 1.0, 0.0)
+    fitted = fit(scaled(PoissonRegressor(alpha=0)), rows, targets["positive"])
+    ranges = []
+    for coefficients in (fitted[-1].coef_, 60 * fitted[-1].coef_):
+        fitted[-1].coef_ = coefficients
+        evidence = search(question(fitted)).evidence
+        assert evidence["evidence"] == "bounded"
+        ranges.append(evidence["bound"]["range"])
+    assert "typical x 10" in ranges[0]
+    assert "typical x 10" not in ranges[1]
+
+
 def test_large_numbers_are_bounded_by_their_share() -> None:
     rows, targets = made(0, 1.0, 0.0)
     accepted = search(question(fit(scaled(PoissonRegressor(alpha=0)), rows, 1e6 * targets["positive"] ** 3)))

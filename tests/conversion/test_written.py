@@ -8,6 +8,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 from sklearn.feature_selection import SelectKBest
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.multioutput import RegressorChain
@@ -254,3 +256,39 @@ def test_a_graph_with_strange_nodes_is_not_bounded_rather_than_an_error() -> Non
         nodes(changed, "Relu")[0].op_type = kind
         with pytest.raises(NotBounded):
             of(changed, fitted)
+
+
+def by_differences(model: GaussianProcessRegressor, axes: int = 2) -> onnx.ModelProto:
+    """The mean of a process with ConstantKernel * RBF, its distances by differences, feature by feature."""
+    length = np.full(1, model.kernel_.k2.length_scale)
+    given = {
+        "length": length, "one": np.array([1]), "points": (model.X_train_ / length)[None], "axes": np.array([axes]),
+        "half": np.array([-0.5]), "height": np.array([model.kernel_.k1.constant_value]), "alpha": model.alpha_[:, None],
+    }  # fmt: skip
+    chain = [
+        ("Div", "length"), ("Unsqueeze", "one"), ("Sub", "points"), ("ReduceSumSquare", "axes"),
+        ("Mul", "half"), ("Exp",), ("Mul", "height"), ("MatMul", "alpha"),
+    ]  # fmt: skip
+    nodes_, last = [], "X"
+    for place, (kind, *constant) in enumerate(chain):
+        result = "predict" if place + 1 == len(chain) else f"t{place}"
+        more = {"keepdims": 0} if kind == "ReduceSumSquare" else {}
+        nodes_.append(helper.make_node(kind, [last, *constant], [result], **more))
+        last = result
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.DOUBLE, ["n", k]) for name, k in (("X", 5), ("predict", 1))]
+    values = [numpy_helper.from_array(array, name) for name, array in given.items()]
+    graph = helper.make_graph(nodes_, "by differences", ends[:1], ends[1:], values)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def test_distances_by_differences_are_bounded_and_their_points_compared() -> None:
+    model = GaussianProcessRegressor(ConstantKernel(2.0) * RBF(3.0), optimizer=None, alpha=0.1)
+    fitted = fit(model, ROWS[:40], TARGETS["rows"][:40])
+    graph = by_differences(fitted)
+    untouched = of(graph, fitted).largest
+    assert seen_gap(fitted, graph) <= untouched < 1e-9
+    change(graph, "points", lambda a: a + 1e-3)
+    assert seen_gap(fitted, graph) <= of(graph, fitted).largest
+    assert of(graph, fitted).largest > 1e-4
+    with pytest.raises(NotBounded, match="over other axes"):
+        of(by_differences(fitted, 1), fitted)
