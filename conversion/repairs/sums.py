@@ -16,7 +16,7 @@ LANES, LONGEST = 8, 128
 def row_sums(write: Writer, values: str, width: int) -> str:
     """numpy.sum(values, axis=-1) of a C-contiguous array, to the last bit: (n, k, width) to (n, k)."""
     if width < LANES:
-        return _one_by_one(write, values, width)
+        return one_by_one(write, values, width)
     if width > LONGEST:
         middle = width // 2 - width // 2 % LANES
         halves = [_part(write, values, *ends) for ends in ((0, middle), (middle, width))]
@@ -30,11 +30,12 @@ def row_sums(write: Writer, values: str, width: int) -> str:
         lanes = write.node("ReduceSum", [pairs, write.constant([3], TensorProto.INT64)], keepdims=0)
     if whole < width:
         rest = write.node("Concat", [lanes, _part(write, values, whole, width)], axis=2)
-        return _one_by_one(write, rest, 1 + width - whole)
+        return one_by_one(write, rest, 1 + width - whole)
     return write.node("Squeeze", [lanes, write.constant([2], TensorProto.INT64)])
 
 
-def _one_by_one(write: Writer, values: str, width: int) -> str:
+def one_by_one(write: Writer, values: str, width: int) -> str:
+    """The sum over the last axis, one term after the other."""
     return write.node("MatMul", [values, write.constant(np.ones(width))])
 
 

@@ -92,4 +92,9 @@ def test_two_classes_agree(kernel: Any, scaled: Array, target: Array) -> None:
 def test_three_classes_agree(rows: Array, target: Array) -> None:
     fitted = make_pipeline(StandardScaler(), GaussianProcessClassifier(optimizer=None))
     fitted.fit(rows[:24], np.array([3, 2**40, -1])[np.digitize(target[:24], [0, 1.5])])
-    agrees(fitted, rows[:24], gaussian_processes.NAME)
+    accepted = search(question(fitted))
+    assert gaussian_processes.NAME in accepted.repairs
+    unseen = np.random.default_rng(7).normal(size=(300, 4)) * rows.std(axis=0) + rows.mean(axis=0)
+    answered = accepted.session.answer({"X": unseen}, ["predict", "predict_proba"])
+    np.testing.assert_array_equal(answered["predict"], fitted.predict(unseen))
+    np.testing.assert_allclose(answered["predict_proba"], fitted.predict_proba(unseen), rtol=0, atol=1e-10)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.decomposition import NMF, DictionaryLearning, LatentDirichletAllocation, MiniBatchNMF, SparseCoder
+from sklearn.decomposition import NMF, DictionaryLearning, LatentDirichletAllocation, SparseCoder
 from sklearn.linear_model import Ridge
 from sklearn.manifold import LocallyLinearEmbedding
 from sklearn.multioutput import MultiOutputRegressor
@@ -24,7 +24,6 @@ from tests.conversion.lacking import agrees
     ("model", "reason"),
     [
         (NMF(2, max_iter=500, init="nndsvda", tol=1e-2), "until the whole batch has converged"),
-        (MiniBatchNMF(2, tol=0.1, max_no_improvement=2), "until the whole batch has converged"),
         (LatentDirichletAllocation(2, max_iter=2), "until each row has converged"),
         (LocallyLinearEmbedding(), "ONNX has no solver"),
         (SparseCoder(np.eye(4)), "transform_algorithm='omp' cannot be mirrored: its transform iterates"),
