@@ -76,10 +76,9 @@ def _column(write: Writer, calibrator: Any, score: str) -> str:
 
 
 def expit(write: Writer, value: str) -> str:
-    """1 / (1 + e^-x), to the last digit where it is tiny: onnxruntime's Sigmoid rounds that to zero, and ratios are taken."""
-    small = write.node("Exp", [write.node("Neg", [write.node("Abs", [value])])])
-    below = write.node("Exp", [write.node("Min", [value, write.constant([0.0])])])
-    return write.node("Div", [below, write.node("Add", [small, write.constant([1.0])])])
+    """1 / (1 + e^-x) as scipy.special.expit reckons it, zero below -709: ratios are taken, and Sigmoid rounds sooner."""
+    one = write.constant([1.0])
+    return write.node("Div", [one, write.node("Add", [one, write.node("Exp", [write.node("Neg", [value])])])])
 
 
 def _normalised(write: Writer, shares: str, count: int) -> str:

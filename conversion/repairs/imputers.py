@@ -85,6 +85,8 @@ def _statistics(model: Any) -> Array:
     if isinstance(simple, KNNImputer):
         known = np.ma.array(simple._fit_X, mask=simple._mask_fit_X).mean(axis=0)
         return np.asarray(np.ma.filled(known, np.nan), np.float64)
+    if any(isinstance(value, str) for value in simple.statistics_):
+        raise NotImplementedError(f"{type(model).__name__} fills text columns, and only numbers are covered")
     return np.asarray(simple.statistics_, np.float64)
 
 

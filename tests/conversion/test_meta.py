@@ -49,6 +49,17 @@ def test_calibrated_shares_agree(inner: Any, method: str, rows: Array, three: Ar
     agrees(CalibratedClassifierCV(inner, method=method, cv=2).fit(rows, TEXT[three]), rows, calibrated.NAME)
 
 
+def test_where_every_share_is_zero_they_are_alike(rows: Array, three: Array) -> None:
+    """scipy's expit is zero below -709, though e^-720 is not."""
+    fitted = CalibratedClassifierCV(LINE, cv=2).fit(rows, three)
+    for member in fitted.calibrated_classifiers_:
+        for number, calibrator in enumerate(member.calibrators):
+            calibrator.a_, calibrator.b_ = 0.0, 720.0 + number
+    asked = question(fitted)
+    assert np.allclose(asked.ask({"X": rows[:1]})["predict_proba"], 1 / 3)
+    assert search(asked).candidate.name == "float64"
+
+
 def test_two_classes_are_calibrated_by_one_fitted_on_all_rows(rows: Array, three: Array) -> None:
     fitted = CalibratedClassifierCV(GradientBoostingClassifier(n_estimators=4), cv=2, ensemble=False).fit(rows, three > 0)
     agrees(fitted, rows, calibrated.NAME)
