@@ -127,7 +127,9 @@ def _chosen(question: Question, count: int) -> Feeds:
     """Rows that travel with the model: evenly from the first set, which is the user's own when there is one."""
     feeds = question.sets[0].rows.feeds
     # A row near another label may have either on another processor.
-    firm = np.flatnonzero(~question.sets[0].ties)
+    whole = [np.isfinite(array).all(axis=1) for array in feeds.values() if array.dtype.kind == "f"]
+    # Nor can JSON write a gap.
+    firm = np.flatnonzero(np.all([~question.sets[0].ties, *whole], axis=0))
     firm = firm if len(firm) else np.arange(question.sets[0].rows.size)
     picked = firm[np.unique(np.linspace(0, len(firm) - 1, min(count, len(firm))).astype(int))]
     return {name: array[picked] for name, array in feeds.items()}

@@ -24,6 +24,15 @@ def representable(rows: Array) -> Array:
         return np.nan_to_num(rows.astype(np.float32)).astype(np.float64)
 
 
+def with_codes(rows: Array, column: Column, rng: np.random.Generator) -> Array:
+    """A table's rows with known codes in place of what stands where only codes may be known."""
+    changed = rows.copy()
+    for feature, codes in enumerate(column.codes):
+        if codes:
+            changed[:, feature] = rng.choice(np.array(codes), len(rows))
+    return changed
+
+
 def column_sets(schema: Schema, rng: np.random.Generator) -> Iterator[tuple[str, Feeds]]:
     """Rows for named columns and for text; the first set is `typical`."""
     yield "typical", {column.name: _column(column, rng) for column in schema.columns}
@@ -48,7 +57,9 @@ def _column(column: Column, rng: np.random.Generator) -> Array:
 def _odd(column: Column, rng: np.random.Generator) -> Array:
     """Categories never seen, texts that tokenisers disagree on, numbers of every size."""
     if column.text:
-        near = [change for c in column.categories[:3] for change in (f"{c} ", str(c).upper())]
+        near = [
+            change for c in column.categories[:3] for change in (f"{c} ", f" {c}", str(c).upper(), str(c).lower(), f"{c}\0")
+        ]
         glued = [f"{before}{w}{after}" for w in column.words[:20] for before, after in (("é", ""), ("", "ß"), ("x ", " é"))]
         long = [" ".join(rng.choice([*_WORDS, *column.words], size)) for size in (50, 400, 2000)]
         return np.array([*_ODD_TEXTS, *near, *glued, *long], object).reshape(-1, 1)

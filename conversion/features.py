@@ -44,6 +44,10 @@ def words_of(estimator: Any) -> tuple[str, ...] | None:
 
 
 def _words(vectorizer: Any) -> tuple[str, ...]:
+    if isinstance(vectorizer, HashingVectorizer):
+        raise Refused(
+            "HashingVectorizer is not covered, since any word counts in it; fit a CountVectorizer or TfidfVectorizer instead"
+        )
     return tuple(str(word) for word in list(getattr(vectorizer, "vocabulary_", ()))[:200])
 
 

@@ -9,6 +9,7 @@ from sklearn.compose import ColumnTransformer, make_column_selector, make_column
 from sklearn.decomposition import PCA
 from sklearn.ensemble import VotingRegressor
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher
+from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import FeatureUnion, make_pipeline
@@ -20,6 +21,7 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
+from conversion.column_rows import with_codes
 from conversion.errors import Refused
 from conversion.schema import schema_of
 from conversion.search import search
@@ -138,6 +140,20 @@ def test_a_table_says_which_codes_are_known() -> None:
     schema = schema_of(make_column_transformer((OneHotEncoder(), ["i"]), (StandardScaler(), ["a"])).fit(seen))
     assert schema.table
     assert schema.columns[0].codes == ((), (0.0, 1.0, 2.0, 3.0, 4.0))
+
+
+def test_rows_of_a_table_can_be_drawn_from_its_codes() -> None:
+    seen = frame()[["a", "i"]]
+    encoder = make_column_transformer((OneHotEncoder(), ["i"]), (StandardScaler(), ["a"])).fit(seen)
+    rng = np.random.default_rng(0)
+    rows = with_codes(rng.standard_normal((50, 2)), schema_of(encoder).columns[0], rng)
+    assert set(rows[:, 1]) == {0.0, 1.0, 2.0, 3.0, 4.0}
+    assert encoder.transform(pd.DataFrame(rows, columns=["a", "i"])).shape == (50, 6)
+
+
+def test_hashed_words_are_refused_with_a_remedy() -> None:
+    with pytest.raises(Refused, match="fit a CountVectorizer or TfidfVectorizer instead"):
+        schema_of(make_column_transformer((HashingVectorizer(), "text")).fit(frame()))
 
 
 @pytest.mark.parametrize(
