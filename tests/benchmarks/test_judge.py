@@ -1,6 +1,5 @@
 """Does the judge see a wrong answer, and only a wrong one?"""
 
-import operator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -184,7 +183,7 @@ def test_noise_left_by_cancelling_is_no_mismatch_and_more_than_it_is() -> None:
     row = np.array([[1e17 / 3, 1e17 / 3 + 64]])
     noise = fitted.predict(row)[0]
     for answer, excused in ((noise + 8.0, True), (noise + 1e6, False)):
-        found = decided_by_rounding(fitted, "predict", row, partial(operator.eq, answer), answer)
+        found = decided_by_rounding(fitted, "predict", row, partial(np.array_equal, answer), answer)
         assert found is excused
 
 

@@ -172,7 +172,7 @@ def test_missing_values_sent_to_the_other_side_are_noticed() -> None:
     served = converted(model)
     assert judged(model, served, GAPS).mismatches == []
     sides = _trees(served.graph)["nodes_missing_value_tracks_true"]
-    sides.ints[0] = 1 - sides.ints[0]
+    sides.ints[:] = [1 - side for side in sides.ints]
     served.__post_init__()
     assert any("missing values" in said for said in judged(model, served, GAPS).mismatches)
 

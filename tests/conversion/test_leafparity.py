@@ -93,7 +93,9 @@ def _older(given: dict[str, Any], factor: float, offset: float) -> dict[str, Any
     splits, weights = numpy_helper.to_array(given["nodes_splits"]), numpy_helper.to_array(given["leaf_weights"])
     columns: dict[str, list[Any]] = {name: [] for name in ("tree", "node", "feature", "mode", "value", "true", "false", "nan")}
     leaves: dict[str, list[Any]] = {name: [] for name in ("tree", "node", "weight")}
-    for tree, root in enumerate(given["tree_roots"]):
+    constants = [root for root in given["tree_roots"] if _constant(given, root)]
+    offset += factor * sum(float(weights[given["nodes_truenodeids"][root]]) for root in constants)
+    for tree, root in enumerate(root for root in given["tree_roots"] if root not in constants):
         waiting, count = [(root, False, 0)], 1
         while waiting:
             at, is_leaf, node = waiting.pop()
@@ -122,6 +124,12 @@ def _older(given: dict[str, Any], factor: float, offset: float) -> dict[str, Any
         "target_treeids": leaves["tree"], "target_nodeids": leaves["node"], "target_ids": [0] * len(leaves["tree"]),
         "target_weights_as_tensor": _doubles("target_weights_as_tensor", leaves["weight"]),
     }  # fmt: skip
+
+
+def _constant(given: dict[str, Any], root: int) -> bool:
+    """A tree whose two sides are one leaf is a number that is added: where boosting starts."""
+    same = given["nodes_truenodeids"][root] == given["nodes_falsenodeids"][root]
+    return bool(same and given["nodes_trueleafs"][root] and given["nodes_falseleafs"][root])
 
 
 def _nan(given: dict[str, Any], at: int) -> int:
