@@ -10,9 +10,9 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from conversion import forests
 from conversion.errors import Refused
 from conversion.steps import steps_of
+from conversion.trees import forests
 
 # Where a mean is subtracted; what comes after it is near zero, and float32 holds it well.
 _AFFINE = (StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler, PCA, TruncatedSVD)

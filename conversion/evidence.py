@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import onnx
 
-from conversion.bounds import Bound, NotBounded, bound
-from conversion.proof import NotProved, prove
+from conversion.error_bounds.bounds import Bound, NotBounded, bound
+from conversion.error_bounds.rounding import ASSUMPTION
 from conversion.question import Question
-from conversion.rounding import ASSUMPTION
+from conversion.trees.proof import NotProved, prove
 from conversion.write import rounded_up
 from serving.signature import Array
 

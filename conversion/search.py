@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import onnx
 
-from conversion import bounds
 from conversion.candidates import Candidate, candidates_for
 from conversion.contract import answered_alone, contract
 from conversion.diagnosis import diagnosis
+from conversion.error_bounds import bounds
 from conversion.errors import Refused
 from conversion.evidence import evidence_of
 from conversion.members import disagreement

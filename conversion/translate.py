@@ -17,11 +17,11 @@ from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import make_pipeline
 
-from conversion import forests
 from conversion.candidates import Candidate
 from conversion.repairs import REPAIRS, several_trees, stacking
 from conversion.schema import Schema
 from conversion.steps import steps_of
+from conversion.trees import forests
 
 OPSETS = {"": 18, forests.DOMAIN: forests.DECLARED}
 

@@ -5,9 +5,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Rooms that share a limit stand together; docs/decisions says why when a number here is raised. Converters, one small file for
-# each kind of estimator, are counted by themselves.
-LIMITS = {("serving", "recommender"): 5000, ("conversion",): 7000, ("conversion/repairs",): 7000, ("training",): 800}
+# Rooms that share a limit stand together; docs/decisions says why when a number here is raised. What conversion's proofs and its
+# converters take is counted by itself.
+LIMITS = {
+    ("serving", "recommender"): 5000,
+    ("conversion",): 5000,
+    ("conversion/trees", "conversion/error_bounds"): 3500,
+    ("conversion/repairs",): 7000,
+    ("training",): 800,
+}
 PAGE_LIMIT, FILE_LIMIT, FUNCTION_LIMIT = 2500, 500, 80
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from skl2onnx._parse import update_registered_parser
 from sklearn.ensemble import AdaBoostClassifier, AdaBoostRegressor, BaggingClassifier, BaggingRegressor, RandomTreesEmbedding
 
-from conversion import forests
 from conversion.repairs.registration import one_output
+from conversion.trees import forests
 
 NAME = "bagging"
 COVERED: tuple[type, ...] = (

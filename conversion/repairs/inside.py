@@ -15,9 +15,9 @@ from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 from sklearn.base import is_classifier
 from sklearn.pipeline import make_pipeline
 
-from conversion import forests
-from conversion.answers import Answer
 from conversion.steps import steps_of
+from conversion.trees import forests
+from conversion.trees.answers import Answer
 from conversion.writer import Writer
 
 

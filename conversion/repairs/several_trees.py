@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from conversion import forests
-from conversion.ensembles import Ensemble, cython_trees
 from conversion.repairs.inside import check_not_rounded
 from conversion.repairs.neighbours import write_classes
 from conversion.repairs.several import register_targets, shape_of_targets
+from conversion.trees import forests
+from conversion.trees.ensembles import Ensemble, cython_trees
 
 NAME = "several_trees"
 

@@ -8,9 +8,9 @@ import onnx
 
 from conversion.candidates import candidates_for
 from conversion.methods import methods_of
-from conversion.proof import Proof, prove
 from conversion.schema import schema_of
 from conversion.translate import translate
+from conversion.trees.proof import Proof, prove
 from serving.runtime import open_session
 from serving.signature import Array
 

@@ -11,8 +11,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from conversion.bounds import Bound, NotBounded, bound, covers
 from conversion.candidates import FLOAT32, FLOAT64, Candidate
+from conversion.error_bounds.bounds import Bound, NotBounded, bound, covers
 from conversion.methods import methods_of
 from conversion.report import bounded
 from conversion.rows import representable

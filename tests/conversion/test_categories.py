@@ -9,9 +9,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.multioutput import MultiOutputRegressor
 
-from conversion.ensembles import NotCovered
-from conversion.proof import prove
-from conversion.terms import told
+from conversion.trees.ensembles import NotCovered
+from conversion.trees.proof import prove
+from conversion.trees.terms import told
 from serving.signature import Array
 from tests.conversion.exact import agrees, answers_alike, written
 

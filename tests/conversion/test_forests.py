@@ -24,13 +24,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from conversion.candidates import EXACT_FLOAT32, EXACT_FLOAT64, candidates_for
-from conversion.ensembles import NotCovered
 from conversion.methods import methods_of
-from conversion.proof import NotProved, prove
 from conversion.schema import schema_of
 from conversion.search import Accepted, search
-from conversion.terms import told
 from conversion.translate import translate
+from conversion.trees.ensembles import NotCovered
+from conversion.trees.proof import NotProved, prove
+from conversion.trees.terms import told
 from tests.conversion.asking import question
 from tests.conversion.exact import agrees
 

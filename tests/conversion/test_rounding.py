@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 from scipy.special import expit
 
-from conversion.rounding import DOUBLE, FUNCTION_UNITS, SINGLE, NotBounded, Value, apart, joined, ratio
+from conversion.error_bounds.rounding import DOUBLE, FUNCTION_UNITS, SINGLE, NotBounded, Value, apart, joined, ratio
 from serving.runtime import open_session
 from serving.signature import Array
 

@@ -28,9 +28,9 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from conversion.candidates import EXACT_FLOAT64
 from conversion.methods import methods_of
-from conversion.proof import NotProved, prove
 from conversion.schema import schema_of
 from conversion.translate import translate
+from conversion.trees.proof import NotProved, prove
 from serving.signature import Array
 
 FEW = RandomForestClassifier(2, max_depth=2, random_state=0)

@@ -23,7 +23,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from conversion.proof import NotProved, prove
+from conversion.trees.proof import NotProved, prove
 from serving.signature import Array
 from tests.conversion.exact import agrees, answers_alike, edges, written
 

@@ -18,8 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import SVR
 
-from conversion.bounds import Bound, NotBounded, bound
 from conversion.candidates import FLOAT64
+from conversion.error_bounds.bounds import Bound, NotBounded, bound
 from conversion.methods import methods_of
 from conversion.schema import schema_of
 from conversion.translate import translate

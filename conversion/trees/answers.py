@@ -26,9 +26,10 @@ from sklearn.ensemble import (
 )
 from sklearn.multioutput import MultiOutputRegressor
 
-from conversion import elementwise
-from conversion.categories import encoding_of
-from conversion.ensembles import (
+from conversion.steps import steps_of
+from conversion.trees import elementwise
+from conversion.trees.categories import encoding_of
+from conversion.trees.ensembles import (
     AVERAGING_FORESTS,
     VOTING_FORESTS,
     Ensemble,
@@ -37,7 +38,6 @@ from conversion.ensembles import (
     members_apart,
     starts_alike,
 )
-from conversion.steps import steps_of
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from conversion.choices import Answer, Choice, Labels, plain_classes
-from conversion.kernel_maps import KERNELS
-from conversion.rounding import NotBounded, Value, joined
+from conversion.error_bounds.choices import Answer, Choice, Labels, plain_classes
+from conversion.error_bounds.kernel_maps import KERNELS
+from conversion.error_bounds.rounding import NotBounded, Value, joined
+from conversion.error_bounds.transforms import TRANSFORMS
 from conversion.steps import steps_of
-from conversion.transforms import TRANSFORMS
 from serving.signature import Array
 
 # The classes that inherit one of each predict X @ coef_.T + intercept_ and nothing else.

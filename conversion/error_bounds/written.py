@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from conversion.choices import Answer
-from conversion.operators import READERS, given_by
-from conversion.rounding import MALFORMED, NotBounded, Value
-from conversion.tensors import Tensor, Tensors
+from conversion.error_bounds.choices import Answer
+from conversion.error_bounds.operators import READERS, given_by
+from conversion.error_bounds.rounding import MALFORMED, NotBounded, Value
+from conversion.error_bounds.tensors import Tensor, Tensors
 from serving.signature import Array
 
 # Each share divided by the sum of all, as `repairs.linear` writes it.

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from conversion.answers import Answer, answer
-from conversion.ensembles import Ensemble, NotCovered
+from conversion.trees.answers import Answer, answer
+from conversion.trees.ensembles import Ensemble, NotCovered
 
 _UNIT = np.finfo(np.float64).eps / 2
 

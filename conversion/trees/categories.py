@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from conversion.ensembles import Ensemble, NotCovered, Tree
+from conversion.trees.ensembles import Ensemble, NotCovered, Tree
 from serving.signature import Array
 
 

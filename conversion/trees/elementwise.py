@@ -33,8 +33,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from conversion.columns import Column, NotAlike, cast, number
 from conversion.steps import steps_of
+from conversion.trees.columns import Column, NotAlike, cast, number
 from conversion.writer import Writer
 from serving.signature import Array
 

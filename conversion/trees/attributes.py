@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
 
-from conversion.ensembles import Ensemble, Tree
+from conversion.trees.ensembles import Ensemble, Tree
 from serving.signature import Array
 
 SUM = 1

@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from conversion.choices import Answer
-from conversion.rounding import DOUBLE, SINGLE, NotBounded, Value
+from conversion.error_bounds.choices import Answer
+from conversion.error_bounds.rounding import DOUBLE, SINGLE, NotBounded, Value
 from serving.signature import Array
 
 UNITS = {TensorProto.FLOAT: SINGLE, TensorProto.DOUBLE: DOUBLE}

@@ -10,8 +10,8 @@ from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.svm import SVR, NuSVR, OneClassSVM
 
-from conversion.choices import Choice, Labels
-from conversion.rounding import NotBounded, Value
+from conversion.error_bounds.choices import Choice, Labels
+from conversion.error_bounds.rounding import NotBounded, Value
 from serving.signature import Array
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from conversion.rounding import NotBounded, Value, apart
+from conversion.error_bounds.rounding import NotBounded, Value, apart
 from serving.signature import Array
 
 

@@ -9,7 +9,7 @@ from sklearn.cluster import FeatureAgglomeration
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.neural_network import BernoulliRBM
 
-from conversion.rounding import DOUBLE, SINGLE, NotBounded, Value
+from conversion.error_bounds.rounding import DOUBLE, SINGLE, NotBounded, Value
 
 
 def _standard(step: Any, rows: Value) -> Value:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import onnx
 
-from conversion.choices import Labels, largest, margin_of
-from conversion.fitted import answers, covers
-from conversion.rounding import DOUBLE, MALFORMED, NotBounded, Value, apart, ratio
-from conversion.written import written
+from conversion.error_bounds.choices import Labels, largest, margin_of
+from conversion.error_bounds.fitted import answers, covers
+from conversion.error_bounds.rounding import DOUBLE, MALFORMED, NotBounded, Value, apart, ratio
+from conversion.error_bounds.written import written
 from serving.signature import Array
 
 __all__ = ["Bound", "NotBounded", "bound", "covers"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper
 
-from conversion.choices import Answer, Choice, Labels, plain_classes
-from conversion.rounding import SINGLE, NotBounded, Value, joined
-from conversion.tensors import UNITS, Shape, Squares, Tensor, Tensors, Wide
+from conversion.error_bounds.choices import Answer, Choice, Labels, plain_classes
+from conversion.error_bounds.rounding import SINGLE, NotBounded, Value, joined
+from conversion.error_bounds.tensors import UNITS, Shape, Squares, Tensor, Tensors, Wide
 from serving.signature import Array
 
 _WHOLE = (TensorProto.INT64, TensorProto.INT32)
