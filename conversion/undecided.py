@@ -3,19 +3,24 @@
 What decides there is the layout of scikit-learn's tree or the rounding of its matrix product, which no graph mirrors.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.impute import KNNImputer
+from sklearn.manifold import Isomap
+from sklearn.neighbors import LocalOutlierFactor
 
 from conversion.repairs import imputers, neighbours, radius
 from conversion.views import NoWay, views
 from serving.signature import Array
 
-_RULES = (
+_RULES: tuple[tuple[tuple[type, ...], Callable[[Any, Array], Array]], ...] = (
     (neighbours.COVERED, neighbours.undecided),
     (radius.COVERED, radius.undecided),
     ((KNNImputer,), imputers.undecided),
+    ((Isomap,), lambda model, rows: neighbours.undecided(model.nbrs_, rows)),
+    ((LocalOutlierFactor,), neighbours.undecided),
 )
 
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Rooms that share a limit stand together; docs/decisions says why when a number here is raised. What conversion's proofs and its
-# converters take is counted by itself.
+# Rooms that share a limit stand together; docs/decisions says why when a number here is raised. What conversion's proofs and
+# its converters take is counted by itself.
 LIMITS = {
     ("serving", "recommender"): 5000,
     ("conversion",): 5000,

@@ -177,7 +177,8 @@ def undecided(model: Any, rows: Array) -> Array:
     them: after every step before it.
     """
     space, count = space_of(model), _count(model)
-    targets = np.arange(len(space.rows)) if isinstance(model, KNeighborsTransformer) else model._y
+    # Where nothing is averaged, every neighbour counts by itself.
+    targets = getattr(model, "_y", np.arange(len(space.rows)))
     targets = np.asarray(targets).reshape(len(space.rows), -1)
     if count >= len(space.rows):
         return np.zeros(len(rows), bool)
