@@ -3,6 +3,7 @@
 A row that scikit-learn refuses must not be answered, and a row that nobody compared must not be answered either.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,7 +48,7 @@ def contract(question: Question, graph: Graph, limited: bool = True) -> Contract
             categories=_only(question, column),
             codes=_codes(question, column),
         )
-        inputs.append(tensor if column.text else reached.within(tensor, _size(question, column)))
+        inputs.append(tensor if column.text else reached.within(tensor, question, column))
     undefined = {name for one in question.sets for name, answer in one.answers.items() if _any_nan(answer)} | missing.nan
     outputs = tuple(
         Tensor(name, DATATYPES[array.dtype], (-1, *array.shape[1:]), allow_nan=name in undefined)
@@ -128,14 +129,17 @@ class _Reached:
     size: float | None = None
     findings: tuple[Finding, ...] = ()
 
-    def within(self, tensor: Tensor, usual: Array) -> Tensor:
+    def within(self, tensor: Tensor, question: Question, column: Column) -> Tensor:
         """Outwards to two digits, so that it reads well and is the same on every processor."""
-        if self.times is None and self.size is None:
+        if self.size is not None:
+            return replace(tensor, low=(-self.size,) * column.width, high=(self.size,) * column.width)
+        if self.times is None:
             return tensor
-        far = usual * (self.times or 1.0) if self.size is None else np.full(len(usual), self.size)
+        usual, most = (_size(rows, column) for rows in (question.sets[:1], question.sets))
+        far = np.maximum(usual * self.times, most)
         unit = 10.0 ** (np.floor(np.log10(far)) - 1)
-        most = tuple(float(f"{value:.1e}") for value in np.ceil(far / unit) * unit)
-        return replace(tensor, low=tuple(-value for value in most), high=most)
+        high = tuple(float(f"{value:.1e}") for value in np.ceil(far / unit) * unit)
+        return replace(tensor, low=tuple(-value for value in high), high=high)
 
 
 def _furthest(question: Question, graph: Graph) -> _Reached:
@@ -180,10 +184,10 @@ def _largest(question: Question, graph: Graph) -> _Reached:
     return _Reached(float(ENLARGED[-1]))
 
 
-def _size(question: Question, column: Column) -> Array:
+def _size(sets: Sequence[Asked], column: Column) -> Array:
     """The largest magnitude of each feature among the rows that were compared at their own size: (width,)."""
-    rows = [one.rows.feeds[column.name] for one in question.sets if " x " not in one.rows.kind]
-    # A category that is no number of any size says nothing of how large a number may be.
+    rows = [one.rows.feeds[column.name] for one in sets if " x " not in one.rows.kind]
+    # A feature that is nothing but zero says nothing of how large it may be.
     size = np.max([np.abs(array).max(axis=0) for array in rows], axis=0)
     return np.asarray(np.where(size > 0, size, 1.0))
 
