@@ -9,6 +9,7 @@ the same object is judged by both: a witness that it finds is a row on which our
 from dataclasses import replace
 from typing import Any
 
+import leafparity
 import numpy as np
 import onnx
 import pytest
@@ -29,8 +30,6 @@ from serving.signature import Array
 from serving.verification import Gap, compare
 from tests.conversion.asking import question
 from tests.conversion.unrepaired import as_it_comes
-
-leafparity = pytest.importorskip("leafparity")
 
 RNG = np.random.default_rng(21)
 X = RNG.standard_normal((160, 4)) * [1.0, 30.0, 0.01, 5.0]
