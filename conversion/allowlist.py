@@ -5,8 +5,14 @@ very module the pickle names; a prefix would not do, since scikit-learn's module
 """
 
 import sys
+from functools import partial
 from importlib import import_module
 from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from conversion.errors import Refused
 
 # Code for tests, data, plots and progress reaches files, processes and the network (a ScoringMonitor listens for pickles as
 # soon as it is made), `deprecated` rewrites classes; no fitted model needs any of it.
@@ -28,7 +34,8 @@ _LOSSES += " HalfMultinomial Exponential"
 NAMES: frozenset[tuple[str, str]] = frozenset(
     [
         ("_codecs", "encode"),
-        *(("builtins", name) for name in "bool bytearray complex float frozenset int list object range set slice str".split()),
+        *(("builtins", name) for name in "bool bytearray bytes complex float frozenset int list object range".split()),
+        *(("builtins", name) for name in "set slice str".split()),
         ("collections", "Counter"),
         ("collections", "OrderedDict"),
         ("collections", "defaultdict"),
@@ -63,6 +70,7 @@ NAMES: frozenset[tuple[str, str]] = frozenset(
           for name in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")),
         *(("sklearn.feature_selection._mutual_info", f"mutual_info_{kind}") for kind in ("classif", "regression")),
         ("sklearn.tree._tree", "Tree"),
+        ("sklearn.utils.validation", "check_array"),
         *(("sklearn.cluster._kmeans", f"_kmeans_single_{kind}") for kind in ("lloyd", "elkan")),
         *(("numpy", name) for name in ("max", "mean", "median", "min")),
         ("scipy._lib.array_api_compat.numpy._aliases", "asarray"),
@@ -74,8 +82,30 @@ NAMES: frozenset[tuple[str, str]] = frozenset(
 )  # fmt: skip
 
 
+class CheckArray(partial):  # type: ignore[type-arg]
+    """What histogram boosting with categories holds: a partial of check_array, and of no other function."""
+
+    def __new__(cls, function: Any, *arguments: Any, **named: Any) -> "CheckArray":
+        return super().__new__(cls, _only_check_array(function), *arguments, **named)
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__((_only_check_array(state[0]), *state[1:3], None))  # type: ignore[misc]
+
+
+def _only_check_array(function: Any) -> Any:
+    if function is not check_array:
+        raise Refused(f"the pickle makes a partial of {getattr(function, '__name__', function)!r}, which no model needs")
+    return function
+
+
+# What a pickle may name, but gets something else for: a memmap opens the file that it is told to.
+_INSTEAD: dict[tuple[str, str], Any] = {("functools", "partial"): CheckArray, ("numpy", "memmap"): np.ndarray}
+
+
 def resolve(module: str, name: str, trusted: frozenset[str]) -> Any | None:
     """The object that the pickle names, or None when it may not name it. Nothing outside the list is imported."""
+    if (module, name) in _INSTEAD:
+        return _INSTEAD[(module, name)]
     if (module, name) in NAMES or f"{module}.{name}" in trusted:
         return getattr(import_module(module), name, None)
     parts = module.split(".")

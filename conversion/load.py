@@ -5,10 +5,13 @@ that are loaded, since the check is the unpickler's own look-up of every name.
 """
 
 import _compat_pickle
+import bz2
 import io
+import lzma
 import pickle
 import re
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +26,14 @@ from conversion.errors import Refused, Unreadable
 
 # scikit-learn writes its version as the last attribute of each estimator; between the two stand opcodes of a few bytes.
 _VERSION = re.compile(rb"_sklearn_version.{1,14}?(\d+\.\d+(?:\.\d+)?(?:(?:\.dev|\.post|rc|a|b)\d+)?)", re.DOTALL)
+
+_COMPRESSED: dict[bytes, Callable[[], Any]] = {
+    b"\x78": zlib.decompressobj,
+    b"\x1f\x8b": lambda: zlib.decompressobj(wbits=31),
+    b"BZh": bz2.BZ2Decompressor,
+    b"\x5d\x00": lzma.LZMADecompressor,
+    b"\xfd7zXZ": lzma.LZMADecompressor,
+}
 
 
 @dataclass(frozen=True)
@@ -155,6 +166,7 @@ def load(content: bytes, trusted: frozenset[str] = frozenset()) -> Loaded:
     """
     if not content:
         raise Unreadable("the file is empty")
+    content = _plain(content)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -168,6 +180,24 @@ def load(content: bytes, trusted: frozenset[str] = frozenset()) -> Loaded:
         if isinstance(entry.message, InconsistentVersionWarning):
             raise Refused(_other_version(entry.message.original_sklearn_version))
     return loaded
+
+
+def _plain(content: bytes) -> bytes:
+    """What a compressed stream holds. joblib's own reader never ends where something follows the stream."""
+    make = next((make for magic, make in _COMPRESSED.items() if content.startswith(magic)), None)
+    if make is None:
+        return content
+    stream = make()
+    try:
+        plain: bytes = stream.decompress(content)
+    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+        raise Unreadable(f"not a whole pickle: the compressed stream is broken: {_printable(error)} at byte 0") from None
+    if not stream.eof:
+        raise Unreadable(f"not a whole pickle: the compressed stream ends early, at byte {len(content)}")
+    if stream.unused_data:
+        end = len(content) - len(stream.unused_data)
+        raise Refused(f"the file goes on after the compressed stream's end at byte {end}; dump the model, and nothing else")
+    return plain
 
 
 def _unpickle(content: bytes, trusted: frozenset[str]) -> Loaded:

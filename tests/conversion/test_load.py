@@ -79,7 +79,6 @@ def test_a_payload_inside_an_object_array_of_a_joblib_stream_is_refused(compress
         ("sklearn.base", "__doc__"),
         ("sklearn.base", "os"),
         ("sklearnx.base", "BaseEstimator"),
-        ("functools", "partial"),
         ("builtins", "getattr"),
         ("builtins", "__import__"),
         ("operator", "attrgetter"),
@@ -112,7 +111,7 @@ def test_an_instance_on_the_stack_cannot_be_called() -> None:
 
 
 def test_a_class_cannot_be_changed() -> None:
-    with pytest.raises(Refused, match="changes the class 'StandardScaler'"):
+    with pytest.raises(Refused, match="changes 'StandardScaler'"):
         load(b"\x80\x02csklearn.preprocessing._data\nStandardScaler\n}X\x01\x00\x00\x00aK\x01sb.")
 
 
