@@ -3,7 +3,7 @@
 A row that scikit-learn refuses must not be answered, and a row that nobody compared must not be answered either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from conversion.parity import Asked, Finding, Graph, asked, compared
 from conversion.question import Question
+from conversion.reference import Answers
 from conversion.rows import ENLARGED, RowSet, enlarged, enlarged_kind, spoilt
 from conversion.schema import Column, Feeds
 from serving.signature import DATATYPES, Array, Signature, Tensor
@@ -49,17 +50,20 @@ def contract(question: Question, graph: Graph, limited: bool = True) -> Contract
             codes=_codes(question, column),
         )
         inputs.append(tensor if column.text else reached.within(tensor, question, column))
-    undefined = {name for one in question.sets for name, answer in one.answers.items() if _any_nan(answer)} | missing.nan
+    given = [*(one.answers for one in question.sets), *missing.answers, *infinite.answers, *reached.answers]
+    nan, endless = (
+        {name for one in given for name, answer in one.items() if _any(bad, answer)} for bad in (np.isnan, np.isinf)
+    )
     outputs = tuple(
-        Tensor(name, DATATYPES[array.dtype], (-1, *array.shape[1:]), allow_nan=name in undefined)
+        Tensor(name, DATATYPES[array.dtype], (-1, *array.shape[1:]), allow_nan=name in nan, allow_infinity=name in endless)
         for name, array in answered.items()
     )
     findings = (*missing.findings, *infinite.findings, *reached.findings)
     return Contract(Signature(tuple(inputs), outputs), findings, (*missing.notes, *infinite.notes))
 
 
-def _any_nan(answer: Array) -> bool:
-    return answer.dtype.kind == "f" and bool(np.isnan(answer).any())
+def _any(bad: Callable[[Array], Array], answer: Array) -> bool:
+    return answer.dtype.kind == "f" and bool(bad(answer).any())
 
 
 _SPECIAL = (("missing values", np.nan), ("infinite values", np.inf))
@@ -71,7 +75,7 @@ class _Special:
     def __init__(self, question: Question, graph: Graph, kind: str, value: float) -> None:
         self.findings: list[Finding] = []
         self.notes: list[str] = []
-        self.nan: set[str] = set()
+        self.answers: list[Answers] = []
         numeric = [column.name for column in question.schema.columns if not column.text]
         self.taken = [name for name in numeric if self._holds(question, graph, kind, value, [name])]
         if len(self.taken) > 1 and not self._holds(question, graph, kind, value, self.taken):
@@ -93,7 +97,7 @@ class _Special:
         wrong = [finding for finding in found if not finding.gap.passed]
         self.notes += [f"{kind} in {', '.join(names)} are refused, scikit-learn answers them: {one}" for one in wrong[:1]]
         self.findings += [] if wrong else found
-        self.nan |= {name for name, answer in special.answers.items() if not wrong and _any_nan(answer)}
+        self.answers += [] if wrong else [special.answers]
         return not wrong
 
 
@@ -107,7 +111,7 @@ def answered_alone(question: Question, graph: Graph, signature: Signature) -> st
 
 
 def _alone(question: Question, graph: Graph, one: Asked, signature: Signature | None = None) -> int | None:
-    """The first of the refused rows of a set that the graph answers; an answer that is no number is none."""
+    """The first of the refused rows of a set that the graph answers; an answer that is not finite is none."""
     for i in range(min(one.refused.size, REFUSED_ROWS)):
         row = one.refused.only([i])
         try:
@@ -116,7 +120,7 @@ def _alone(question: Question, graph: Graph, one: Asked, signature: Signature | 
             answers = graph.answer(row.feeds, question.methods)
         except Exception:  # refused here too
             continue
-        if not any(_any_nan(answer) for answer in answers.values()):
+        if all(answer.dtype.kind != "f" or np.isfinite(answer).all() for answer in answers.values()):
             return i
     return None
 
@@ -128,6 +132,7 @@ class _Reached:
     times: float | None = None
     size: float | None = None
     findings: tuple[Finding, ...] = ()
+    answers: tuple[Answers, ...] = ()
 
     def within(self, tensor: Tensor, question: Question, column: Column) -> Tensor:
         """Outwards to two digits, so that it reads well and is the same on every processor."""
@@ -154,6 +159,7 @@ def _furthest(question: Question, graph: Graph) -> _Reached:
             return _Reached(times)
         times = float(factor)
     held: list[Finding] = []
+    given: list[Answers] = []
     for factor in FURTHER:
         kind = enlarged_kind(factor)
         question.progress.say(f"{graph.candidate.name}: how large may numbers be, {kind}")
@@ -165,8 +171,8 @@ def _furthest(question: Question, graph: Graph) -> _Reached:
             break
         if one.rows.size < rows.size or one.undecided.any() or not all(finding.gap.passed for finding in found):
             break
-        times, held = float(factor), [*held, *found]
-    return _Reached(times, None, tuple(held))
+        times, held, given = float(factor), [*held, *found], [*given, one.answers]
+    return _Reached(times, None, tuple(held), tuple(given))
 
 
 def _largest(question: Question, graph: Graph) -> _Reached:

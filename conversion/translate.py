@@ -18,7 +18,7 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import make_pipeline
 
 from conversion.candidates import Candidate
-from conversion.repairs import REPAIRS, several_trees, stacking
+from conversion.repairs import REPAIRS, as_transformer, several_trees, stacking
 from conversion.schema import Schema
 from conversion.steps import steps_of
 from conversion.trees import forests
@@ -60,6 +60,9 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
 def _as_asked(estimator: Any, methods: Sequence[str]) -> Any:
     """What stands for the object: a selector that is asked to predict is its selection, then what it has fitted on the rest."""
     *before, last = steps_of(estimator)
+    if any(as_transformer.stands_for(step) for step in before):
+        before = [as_transformer.AsTransformer(step) if as_transformer.stands_for(step) else step for step in before]
+        estimator = make_pipeline(*before, last)
     if stacking.applies(last) and list(methods) == ["transform"]:
         return make_pipeline(*before, stacking.Answers(last))
     if several_trees.stands_for(last):

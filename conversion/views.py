@@ -126,7 +126,8 @@ def _wrapped(estimator: Any) -> Iterator[tuple[Any, tuple[Passage, ...]]]:
     if isinstance(estimator, FrozenEstimator) or (hasattr(estimator, "threshold") and not hasattr(estimator, "estimator_")):
         yield from [(estimator.estimator, ())] if hasattr(estimator, "estimator") else []
     for name in _ONE:
-        inner = getattr(estimator, name, None)
+        # Beside `estimators_` stands the unfitted one that they are copies of.
+        inner = None if name == "estimator_" and hasattr(estimator, "estimators_") else getattr(estimator, name, None)
         if hasattr(inner, "get_params"):
             yield inner, ()
     for name in _MANY:

@@ -160,17 +160,19 @@ class Signature:
         return accepted
 
     def confirm(self, answers: Mapping[str, Array]) -> None:
-        """Raises InvalidInput where the graph's answer is NaN and the model's never are: scikit-learn refuses such rows."""
+        """Raises InvalidInput where an answer is NaN or infinite and the model's never are: scikit-learn refuses such rows."""
         for tensor in self.outputs:
             answer = answers.get(tensor.name)
-            if answer is None or answer.dtype.kind != "f" or tensor.allow_nan:
+            if answer is None or answer.dtype.kind != "f":
                 continue
-            missing = np.isnan(answer).reshape(len(answer), -1).any(axis=1)
-            if missing.any():
-                raise InvalidInput(
-                    f"row {int(missing.argmax())} has no answer: {tensor.name!r} comes out as NaN, so a number of the row lies"
-                    " where the model is not defined"
-                )
+            for word, bad in (("NaN", np.isnan), ("infinity", np.isinf)):
+                allowed = tensor.allow_nan if word == "NaN" else tensor.allow_infinity
+                undefined = not allowed and bad(answer).reshape(len(answer), -1).any(axis=1)
+                if np.any(undefined):
+                    raise InvalidInput(
+                        f"row {int(np.argmax(undefined))} has no answer: {tensor.name!r} comes out as {word}, so a number of"
+                        " the row lies where the model is not defined"
+                    )
 
     def select(self, wanted: list[str]) -> list[Tensor]:
         """The named outputs, in the order asked for; all of them when none is named. Raises InvalidInput."""

@@ -5,6 +5,7 @@ A module in REPAIRS has NAME, COVERED (classes), register() and applies(step).
 
 from conversion.repairs import (
     affine,
+    as_transformer,
     bagging,
     binary,
     bins,
@@ -54,9 +55,9 @@ from conversion.repairs import (
 )
 
 REPAIRS = (
-    mlp_shape, affine, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation, random_features,
-    splines, bagging, bins, centres, neighbours, one_hot, searched, svm, targets, thresholds, ufuncs, voting, linear,
-    discriminant, gaussian_processes, mixtures, naive_bayes, normaliser, polynomial, power, quantiles, imputers, binary,
-    calibrated, radius, selection, several, stacking, columns, encoders, vectorizers, isomap, iterations, multi_output,
-    several_trees, whole_labels,
+    mlp_shape, affine, as_transformer, centroids, chains, covariance, dummy, indicator, isotonic, kernels, propagation,
+    random_features, splines, bagging, bins, centres, neighbours, one_hot, searched, svm, targets, thresholds, ufuncs,
+    voting, linear, discriminant, gaussian_processes, mixtures, naive_bayes, normaliser, polynomial, power, quantiles,
+    imputers, binary, calibrated, radius, selection, several, stacking, columns, encoders, vectorizers, isomap, iterations,
+    multi_output, several_trees, whole_labels,
 )  # fmt: skip

@@ -57,7 +57,7 @@ def _subclusters(write: Writer, model: Any, rows: str) -> tuple[str, str]:
     """Birch._predict and .transform"""
     points = np.asarray(model.subcluster_centers_, np.float64)
     names = write.constant(np.asarray(model.subcluster_labels_, np.int64), TensorProto.INT64)
-    return write.node("Gather", [names, nearest(write, rows, points)]), _distances(write, rows, points)
+    return write.node("Gather", [names, nearest(write, rows, points)]), distances(write, rows, points)
 
 
 def _centres(write: Writer, model: Any, rows: str) -> tuple[str, str]:
@@ -65,20 +65,20 @@ def _centres(write: Writer, model: Any, rows: str) -> tuple[str, str]:
     points = np.asarray(model.cluster_centers_, np.float64)
     if len(points) == 0:
         raise NotImplementedError(f"{type(model).__name__} did not converge and has no centres")
-    return nearest(write, rows, points), _distances(write, rows, points)
+    return nearest(write, rows, points), distances(write, rows, points)
 
 
-def _distances(write: Writer, rows: str, points: Array) -> str:
+def distances(write: Writer, rows: str, points: Array) -> str:
     return write.node("Sqrt", [squared(write, rows, points)])
 
 
 def _bisected(write: Writer, model: Any, rows: str) -> tuple[str, str]:
     """BisectingKMeans._predict_recursive: every split at once, then the leaf to which all of them lead."""
-    distances = _distances(write, rows, np.asarray(model.cluster_centers_, np.float64))
+    away = distances(write, rows, np.asarray(model.cluster_centers_, np.float64))
     paths = list(_paths(model._bisecting_tree, ()))
     splits = list({id(node): node for _, path in paths for node, _ in path}.values())
     if not splits:
-        return write.node("ArgMin", [distances], axis=1, keepdims=0), distances
+        return write.node("ArgMin", [away], axis=1, keepdims=0), away
     turns = np.array([[sum(turn for node, turn in path if node is split) for split in splits] for _, path in paths])
     mean = getattr(model, "_X_mean", 0.0)
     left = nearness(write, rows, np.array([split.left.center + mean for split in splits]))
@@ -88,7 +88,7 @@ def _bisected(write: Writer, model: Any, rows: str) -> tuple[str, str]:
     missing = write.node("Sub", [led, write.constant((turns > 0).sum(axis=1))])
     leaf = write.node("ArgMax", [missing], axis=1, keepdims=0)
     names = write.constant([label for label, _ in paths], TensorProto.INT64)
-    return write.node("Gather", [names, leaf]), distances
+    return write.node("Gather", [names, leaf]), away
 
 
 def _paths(node: Any, path: tuple[tuple[Any, int], ...]) -> Iterator[tuple[int, tuple[tuple[Any, int], ...]]]:

@@ -5,7 +5,6 @@ skl2onnx 1.20 has no converter. Covered inverses are affine (the scalers) and nu
 
 from typing import Any
 
-import numpy as np
 from onnx import TensorProto
 from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import DoubleTensorType
@@ -32,8 +31,9 @@ def applies(step: Any) -> bool:
 
 def _shape(operator: Any) -> None:
     model = operator.raw_operator
-    answer = model.predict(np.zeros((1, model.n_features_in_)))
-    operator.outputs[0].type = DoubleTensorType([None, int(np.prod(answer.shape[1:]))])
+    # The transformer has seen the targets as columns; a regressor of one answers one.
+    columns = 1 if model._training_dim == 1 else model.transformer_.n_features_in_
+    operator.outputs[0].type = DoubleTensorType([None, int(columns)])
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
