@@ -37,8 +37,8 @@ Stability of Numerical Algorithms, 3.1): so for each column there is one unit mo
 
 _ARITHMETIC_MODULES = (
     "calibration", "cluster", "covariance", "cross_decomposition", "decomposition", "discriminant_analysis", "gaussian_process",
-    "kernel_approximation", "kernel_ridge", "linear_model", "mixture", "naive_bayes", "neighbors", "neural_network",
-    "random_projection", "semi_supervised", "svm",
+    "kernel_approximation", "kernel_ridge", "linear_model", "manifold", "mixture", "naive_bayes", "neighbors",
+    "neural_network", "random_projection", "semi_supervised", "svm",
 )  # fmt: skip
 _ARITHMETIC = (
     p.StandardScaler, p.MinMaxScaler, p.MaxAbsScaler, p.RobustScaler, p.Normalizer, p.PowerTransformer, p.QuantileTransformer,
@@ -97,8 +97,14 @@ class _Still:
 def _loosened(votes: Any, row: Any) -> Any:
     """A stack or a vote of which only the members that compute see the row moved."""
     loose = copy.copy(votes)
-    loose.estimators_ = [one if computes(one) else _Still(one, _copies(row)) for one in votes.estimators_]
+    loose.estimators_ = [_loosened_member(one, row) for one in votes.estimators_]
     return loose
+
+
+def _loosened_member(member: Any, row: Any) -> Any:
+    if isinstance(member, _BaseHeterogeneousEnsemble):
+        return _loosened(member, row)
+    return member if computes(member) else _Still(member, _copies(row))
 
 
 def _steps(estimator: Any) -> Iterator[Any]:

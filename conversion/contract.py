@@ -169,7 +169,8 @@ def _furthest(question: Question, graph: Graph) -> _Reached:
             found = compared(graph, one, question.tolerance)
         except Exception:  # what fails there is not taken
             break
-        if one.rows.size < rows.size or one.undecided.any() or not all(finding.gap.passed for finding in found):
+        decided = one.rows.size and not one.undecided.any() and _alone(question, graph, one) is None
+        if not decided or not all(finding.gap.passed for finding in found):
             break
         times, held, given = float(factor), [*held, *found], [*given, one.answers]
     return _Reached(times, None, tuple(held), tuple(given))

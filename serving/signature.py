@@ -77,6 +77,8 @@ class Tensor:
             raise InvalidInput(f"input {self.name!r}: datatype {given} {reason}, send {self.datatype}")
         if array.ndim != len(self.shape) or array.shape[1:] != self.shape[1:]:
             raise InvalidInput(f"input {self.name!r}: shape {list(array.shape)} does not fit {list(self.shape)}")
+        if array.dtype.hasobject:
+            self._refuse_no_text(array)
         if array.dtype.kind == "f" and not (self.allow_nan and self.allow_infinity):
             self._refuse_not_finite(array)
         if self.categories is not None:
@@ -113,6 +115,11 @@ class Tensor:
                 f"input {self.name!r}: {array[row, column]:g} at row {row}, column {column} is outside [{low[column]:g},"
                 f" {high[column]:g}], as far as the model's answers were compared with scikit-learn's"
             )
+
+    def _refuse_no_text(self, array: Array) -> None:
+        for row, value in enumerate(array.reshape(-1).tolist()):
+            if not isinstance(value, str):
+                raise InvalidInput(f"input {self.name!r}: {value!r} at row {row} is no text")
 
     def _refuse_unknown(self, array: Array) -> None:
         known = set(self.categories or ())

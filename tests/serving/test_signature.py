@@ -153,6 +153,13 @@ def test_a_code_that_the_model_does_not_know_is_refused_in_its_column_alone() ->
         known.accept({"X": np.array([[7.5, 1.0], [8.0, 1.5]])})
 
 
+def test_what_is_no_text_is_refused_with_its_row() -> None:
+    words = Signature((Tensor("city", "BYTES", (-1, 1)),), (Tensor("n", "INT64", (-1,)),))
+    assert words.accept({"city": np.array([["Köln"], [""]], object)})
+    with pytest.raises(InvalidInput, match="input 'city': None at row 1 is no text"):
+        words.accept({"city": np.array([["Köln"], [None]], object)})
+
+
 def test_codes_come_back_from_json_as_they_were() -> None:
     known = signature(codes=((), (1.0, 2.0)))
     assert Signature.from_json(known.to_json()) == known
