@@ -122,6 +122,46 @@ def test_an_answer_that_may_be_no_number_is_given() -> None:
     one.confirm({"score": np.array([np.nan]), "n": np.array([1])})
 
 
+def test_infinity_is_no_answer_where_only_nan_may_be_one() -> None:
+    one = Signature((Tensor("X", "FP64", (-1, 2)),), (Tensor("score", "FP64", (-1,), allow_nan=True),))
+    one.confirm({"score": np.array([np.nan, 1.0])})
+    said = "row 1 has no answer: 'score' comes out as infinity, so a number of the row lies where the model is not defined"
+    with pytest.raises(InvalidInput, match=f"^{said}$"):
+        one.confirm({"score": np.array([np.nan, np.inf])})
+    other = Signature(one.inputs, (Tensor("score", "FP64", (-1,), allow_infinity=True),))
+    other.confirm({"score": np.array([-np.inf])})
+    with pytest.raises(InvalidInput, match="comes out as NaN"):
+        other.confirm({"score": np.array([np.nan])})
+
+
+@pytest.mark.parametrize("labels", [{"label": np.array([1])}, {}])
+def test_every_output_that_was_computed_is_looked_at(labels: dict[str, Array]) -> None:
+    one = Signature((Tensor("X", "FP64", (-1, 2)),), (Tensor("label", "INT64", (-1,)), Tensor("score", "FP64", (-1, 2))))
+    with pytest.raises(InvalidInput, match="'score' comes out as NaN"):
+        one.confirm({**labels, "score": np.array([[0.0, np.nan]])})
+
+
+def test_a_datatype_without_a_name_is_told_as_numpy_calls_it() -> None:
+    with pytest.raises(InvalidInput, match="input 'X': datatype complex64 is of another kind, send FP64"):
+        signature().accept({"X": np.ones((1, 2), np.complex64)})
+
+
+def test_a_range_with_one_end_is_none() -> None:
+    assert "range" not in signature(low=(0.0, 0.0)).to_json()["inputs"][0]
+
+
+def test_what_cannot_be_read_is_named() -> None:
+    for change, named in (
+        ({"datatype": "FP80"}, "FP80"),
+        ({"range": {"low": [0], "high": [1, 1]}}, "low"),
+        ({"codes": []}, "codes"),
+    ):
+        document = signature().to_json()
+        document["inputs"][0] |= change
+        with pytest.raises(KeyError, match=named):
+            Signature.from_json(document)
+
+
 RANGE = {"low": (-1.0, -10.0), "high": (1.0, 10.0)}
 
 
@@ -149,7 +189,9 @@ def test_a_code_that_the_model_does_not_know_is_refused_in_its_column_alone() ->
     known = signature(codes=((), (1.0, 2.0)))
     rows = np.array([[7.5, 1.0], [8.0, 2.0]])
     assert known.accept({"X": rows})["X"] is rows
-    with pytest.raises(InvalidInput, match=r"1\.5 at row 1, column 1 is none of the 2 codes"):
+    with pytest.raises(
+        InvalidInput, match=r"^input 'X': 1\.5 at row 1, column 1 is none of the 2 codes that the model knows there$"
+    ):
         known.accept({"X": np.array([[7.5, 1.0], [8.0, 1.5]])})
 
 
