@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neighbors import KNeighborsRegressor
@@ -207,6 +208,26 @@ def test_what_fails_inside_a_margin_excuses_no_label() -> None:
     broken.estimator.predict = ask.estimator.predict
     broken.estimator.predict_proba = ask.estimator.predict_proba
     assert one_set(broken, edge_of(ask)).ties.tolist() == [False]
+
+
+@pytest.mark.parametrize("candidate", [FLOAT32, FLOAT64], ids=lambda candidate: candidate.name)
+def test_the_graph_is_given_rows_of_its_own_precision(candidate: Any) -> None:
+    seen: set[Any] = set()
+
+    def noted(name: str, rows: Array, answer: Array) -> Array:
+        seen.add(rows.dtype)
+        return answer
+
+    ask = logistic()
+    examine(graph(ask, noted, candidate), [one_set(ask, ROWS)], tolerances(ask))
+    assert seen == {candidate.real}
+
+
+def test_a_margin_of_just_the_tolerance_is_a_tie() -> None:
+    forest = RandomForestClassifier(2, bootstrap=False, max_depth=1, random_state=0).fit(ROWS, LABELS)
+    ask = reference(forest, "predict")
+    assert asked(ask, RowSet("some", {"X": ROWS}), 1.0).ties.all()
+    assert not asked(ask, RowSet("some", {"X": ROWS}), 0.999).ties.any()
 
 
 def test_a_finding_is_no_tie_unless_it_says_so() -> None:
