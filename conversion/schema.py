@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.feature_extraction import DictVectorizer, FeatureHasher
-from sklearn.preprocessing import LabelBinarizer, LabelEncoder, MultiLabelBinarizer
 
 from conversion.errors import Refused
 from conversion.features import facts_of, words_of
@@ -75,14 +73,6 @@ def schema_of(estimator: Any) -> Schema:
     """The inputs of a fitted object. Raises Refused when it does not say how many features it takes."""
     check_servable(estimator)
     first = unwrap(steps_of(estimator)[0])
-    if isinstance(first, tuple(_REFUSED)):
-        raise Refused(f"{type(first).__name__} takes {_REFUSED[type(first)]}")
-    if isinstance(first, LabelEncoder | LabelBinarizer):
-        classes = np.asarray(first.classes_)
-        text = classes.dtype.kind in "OUS"
-        known = tuple(classes.tolist()) if text else ()
-        codes = () if text else (tuple(float(one) for one in classes),)
-        return Schema((Column("X", 1, text, known, codes=codes),))
     words = words_of(estimator)
     if words is not None:
         return Schema((Column("X", 1, text=True, words=words),))
@@ -93,14 +83,6 @@ def schema_of(estimator: Any) -> Schema:
             f"{type(estimator).__name__} does not say how many features it takes (n_features_in_ is missing); is it fitted?"
         )
     return _of_columns(facts_of(estimator, int(width)), int(width), _names(estimator) or _names(first))
-
-
-# What these take is no table of numbers, no columns and no text.
-_REFUSED = {
-    DictVectorizer: "dictionaries, which no tensor holds; fit a ColumnTransformer on a data frame instead",
-    FeatureHasher: "dictionaries or lists of words, which no tensor holds; fit a CountVectorizer on texts instead",
-    MultiLabelBinarizer: "sets of labels, which no tensor holds; it is no part of a model that answers rows",
-}
 
 
 def _names(first: Any) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import NMF, PCA
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeRegressor
 
 from conversion.candidates import candidates_for
 from conversion.errors import Refused
@@ -58,11 +58,11 @@ def test_pinned_float32_is_refused_where_it_does_not_hold(rows: Array) -> None:
 
 
 def test_a_refusal_names_the_step_the_row_the_cause_and_the_remedy(rows: Array) -> None:
-    model = make_pipeline(StandardScaler(), DecisionTreeRegressor(random_state=0)).fit(rows, rows[:, 0])
+    model = make_pipeline(StandardScaler(), KNeighborsRegressor(weights="distance")).fit(rows, rows[:, 0])
     with as_it_comes(), pytest.raises(Refused) as refused:
-        pinned(model, "float32")
+        search(question(model))
     said = str(refused.value)
-    assert "step    " in said
+    assert "step    KNeighborsRegressor, the last of 2" in said
     assert "row     X = " in said
     assert "cause   " in said
     assert "remedy  " in said
