@@ -11,6 +11,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+import sklearn
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -160,4 +161,40 @@ def test_a_pickle_of_another_version_is_refused_with_the_version_it_needs(rows: 
     fitted = StandardScaler().fit(rows)
     content = pickle.dumps(fitted, 2).replace(b"1.9.1", b"1.2.1")
     with pytest.raises(Refused, match=r"written by scikit-learn 1\.2\.1.*scikit-learn==1\.2\.1"):
+        load(content)
+
+
+def written_by(version: bytes, name: bytes = b"StandardScaler") -> bytes:
+    """A pickle of another scikit-learn, in which the class may have had another name."""
+    content = pickle.dumps(StandardScaler().fit([[1.0], [2.0]]), 2)
+    return content.replace(sklearn.__version__.encode(), version).replace(b"StandardScaler", name)
+
+
+def test_what_fails_in_a_pickle_of_another_version_is_told_with_the_version_it_needs() -> None:
+    said = (
+        r"asks for sklearn\.preprocessing\._data\.StandardScalex at byte \d+, .*; the pickle was written by scikit-learn"
+        r" 1\.0\.2, this is [\d.]+; convert it with scikit-learn==1\.0\.2, or fit and pickle it again$"
+    )
+    with pytest.raises(Refused, match=said):
+        load(written_by(b"1.0.2", b"StandardScalex"))
+
+
+def test_a_pickle_of_another_version_that_would_load_is_refused_all_the_same() -> None:
+    with pytest.raises(Refused, match=r"^the pickle was written by scikit-learn 1\.0\.2, this is [\d.]+; convert it with"):
+        load(written_by(b"1.0.2"))
+
+
+def test_what_fails_in_a_pickle_of_this_version_says_nothing_of_versions() -> None:
+    with pytest.raises(Refused) as refused:
+        load(written_by(sklearn.__version__.encode(), b"StandardScalex"))
+    assert "written by" not in str(refused.value)
+    with pytest.raises(Refused, match=r"asks for posix\.system") as refused:
+        load(pickle.dumps(Calls(os.system, "true"), 2))
+    assert "written by" not in str(refused.value)
+
+
+def test_a_pickle_without_a_version_is_told_so() -> None:
+    scaler = StandardScaler().fit([[1.0], [2.0]])
+    content = pickle.dumps(scaler, 2).replace(b"_sklearn_version", b"_sklearn_versiox")
+    with pytest.raises(Refused, match=r"does not say which scikit-learn wrote it, this is .*; fit and pickle the model"):
         load(content)
