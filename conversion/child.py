@@ -70,9 +70,9 @@ def _convert(task: Task, content: bytes, progress: Progress) -> None:
     loaded = load(content, frozenset(task.trusted))
     question = dataclasses.replace(_question(loaded, task, progress), precision=task.precision, progress=progress)
     accepted = search(question)
-    chosen = _chosen(question, VERIFICATION_ROWS)
-    answers = question.ask(chosen)
-    verification = Verification(question.schema.cast(chosen, accepted.candidate.real), _plain(answers), question.tolerance)
+    rows = chosen(question, VERIFICATION_ROWS)
+    answers = question.ask(rows)
+    verification = Verification(question.schema.cast(rows, accepted.candidate.real), _plain(answers), question.tolerance)
     provenance = account.provenance(loaded, task.trusted, content, accepted)
     model = write.embed(
         accepted.graph,
@@ -84,7 +84,7 @@ def _convert(task: Task, content: bytes, progress: Progress) -> None:
         },
     )
     Path("model.onnx").write_bytes(model)
-    shown = {name: rows[:EXAMPLE_ROWS] for name, rows in chosen.items()}
+    shown = {name: array[:EXAMPLE_ROWS] for name, array in rows.items()}
     source = provenance["source_sha256"]
     cast = question.schema.cast(shown, accepted.candidate.real)
     signature, tolerance = accepted.signature, question.tolerance
@@ -123,13 +123,14 @@ def _refusal(ask: Reference, rows: RowSet) -> str:
     return "not the first one alone"
 
 
-def _chosen(question: Question, count: int) -> Feeds:
+def chosen(question: Question, count: int) -> Feeds:
     """Rows that travel with the model: evenly from the first set, which is the user's own when there is one."""
     feeds = question.sets[0].rows.feeds
-    # A row near another label may have either on another processor.
+    # A row near another label, or between neighbours, may have another answer on another processor.
+    settled = ~(question.sets[0].ties | question.sets[0].undecided)
     whole = [np.isfinite(array).all(axis=1) for array in feeds.values() if array.dtype.kind == "f"]
     # Nor can JSON write a gap.
-    firm = np.flatnonzero(np.all([~question.sets[0].ties, *whole], axis=0))
+    firm = np.flatnonzero(np.all([settled, *whole], axis=0))
     firm = firm if len(firm) else np.arange(question.sets[0].rows.size)
     picked = firm[np.unique(np.linspace(0, len(firm) - 1, min(count, len(firm))).astype(int))]
     return {name: array[picked] for name, array in feeds.items()}

@@ -9,11 +9,13 @@ from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassi
 from sklearn.impute import KNNImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from conversion.child import chosen
 from conversion.undecided import undecided
+from tests.conversion.asking import question
 
 ONE = KNeighborsClassifier(1)
 LINE = LogisticRegression()
@@ -46,3 +48,10 @@ def test_a_row_for_which_donors_are_equally_near_is_found() -> None:
 
 def test_what_holds_no_neighbours_is_decided_everywhere() -> None:
     assert not undecided(make_pipeline(StandardScaler(), LINE).fit(NUMBERS, SIDES), NUMBERS).any()
+
+
+def test_no_row_that_is_open_travels_with_the_model() -> None:
+    grid = np.array([[x, y] for x in range(6) for y in range(6)], np.float64)
+    asking = question(KNeighborsRegressor(2).fit(grid, grid[:, 0] * 7 + grid[:, 1]))
+    assert asking.sets[0].undecided.any()
+    assert not undecided(asking.estimator, chosen(asking, 12)["X"]).any()
