@@ -24,7 +24,7 @@ from serving.model import Model
 BATCHES = {1: 16, 2: 24, 3: 36, 7: 140, 64: 192, 1000: 1000}
 """How many rows of each kind are asked in batches of that size, in an order of their own."""
 REFUSED, DEFAULT_TIE = 40, 1e-5
-FAR = ("magnitude", "codes unknown", "far outside", "walks between far rows")
+FAR = ("magnitude", "codes unknown", "far outside", "walks between far rows", "small whole numbers")
 """Kinds of which a signature may refuse some, where it states how far it goes."""
 
 
