@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import NMF, PCA
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neighbors import KNeighborsRegressor, LocalOutlierFactor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -85,3 +85,9 @@ def test_on_a_terminal_it_says_what_is_tried_and_leaves_a_clean_line(rows: Array
     assert "float64: writing the graph" in written
     assert "comparing rows, whole numbers" in written
     assert written.endswith("\r\x1b[K")
+
+
+def test_a_model_that_is_undecided_on_ordinary_rows_is_refused() -> None:
+    grid = np.array([[x, y] for x in range(12) for y in range(12)], np.float64)
+    with pytest.raises(Refused, match="so many on ordinary rows leave no evidence"):
+        search(question(LocalOutlierFactor(5, novelty=True).fit(grid)))
