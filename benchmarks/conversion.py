@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-from benchmarks import results  # noqa: E402
+from benchmarks import outcomes as results  # noqa: E402
 from benchmarks.case import ACCEPTED, HANG, Outcome  # noqa: E402
 from benchmarks.large import large  # noqa: E402
 from benchmarks.models import cases  # noqa: E402

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import results, sweep
+from benchmarks import outcomes as results
+from benchmarks import sweep
 from benchmarks.case import ACCEPTED, BROKEN, CONVERTING, HANG, REFUSED, Outcome
 from benchmarks.models import cases
 from benchmarks.table import table
