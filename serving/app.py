@@ -1,11 +1,9 @@
-"""Which addresses does the server have, and who answers them?
+"""Which addresses does FastAPI answer: metadata, metrics and documentation.
 
-The Open Inference Protocol's, health, metrics and documentation. Tensors never meet FastAPI's validation: the route
-takes the bytes as they came (docs/decisions/0002-tensor-path-without-pydantic.md).
+Questions to the model and health never come here; serving/front.py answers them before
+(docs/decisions/0002-tensor-path-without-pydantic.md).
 """
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import orjson
@@ -13,22 +11,18 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from serving import docs_page, protocol, schema
+from serving import docs_page, schema
 from serving.envelope import Envelope
-from serving.errors import InvalidInput, MethodNotAllowed, NotFound, NotReady, Refusal
+from serving.errors import InvalidInput, MethodNotAllowed, NotFound, Refusal
+from serving.front import MODEL, VERSION, VERSIONED
 from serving.inference import Inference
-from serving.limits import BodyLimit
+from serving.limits import App, BodyLimit
 from serving.metrics import CONTENT_TYPE
-from serving.model import Model
 
-VERSION = "0.1.0"
 EXTENSIONS = ["binary_tensor_data"]
-MODEL = "/v2/models/{name}"
-VERSIONED = MODEL + "/versions/{version}"
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def create_app(inference: Inference, max_body_bytes: int, lifespan: Lifespan | None = None) -> FastAPI:
+def create_app(inference: Inference, max_body_bytes: int) -> App:
     app = FastAPI(
         title="Unjar",
         version=VERSION,
@@ -36,7 +30,6 @@ def create_app(inference: Inference, max_body_bytes: int, lifespan: Lifespan | N
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=lifespan,
         # FastAPI sends OpenTelemetry wherever a global provider points; one place in this product may connect outward.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
@@ -45,7 +38,6 @@ def create_app(inference: Inference, max_body_bytes: int, lifespan: Lifespan | N
     app.add_middleware(Envelope, metrics=inference.metrics)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
-    _add_infer(app, inference)
     _add_metadata(app, inference)
     _add_health(app, inference)
     _add_documentation(app, inference)
@@ -53,18 +45,6 @@ def create_app(inference: Inference, max_body_bytes: int, lifespan: Lifespan | N
 
 
 def _add_health(app: FastAPI, inference: Inference) -> None:
-    @app.get("/v2/health/live", tags=["health"], responses=schema.answers("Live"))
-    async def live() -> Response:
-        """Does the process answer?"""
-        return _json({"live": True})
-
-    @app.get("/v2/health/ready", tags=["health"], responses=schema.answers("Ready"))
-    async def ready() -> Response:
-        """Did the model's verification rows hold on this machine?"""
-        if inference.model is None:
-            raise NotReady(f"not ready: {inference.reason}")
-        return _json({"ready": True})
-
     @app.get(MODEL + "/ready", tags=["health"], responses=schema.answers("ModelReady"))
     async def model_ready(name: str) -> Response:
         """Is this model ready to answer?"""
@@ -93,42 +73,22 @@ def _add_metadata(app: FastAPI, inference: Inference) -> None:
     @app.get(MODEL, tags=["metadata"], responses=schema.answers("Model"))
     async def metadata(name: str) -> Response:
         """What the model takes and gives, and what is known of its agreement with scikit-learn."""
-        return _json(schema.metadata(name, inference.find(name, None), inference.gaps))
+        return _json(schema.metadata(name, inference.find(name, None)))
 
     @app.get(VERSIONED, tags=["metadata"], responses=schema.answers("Model"))
     async def version_metadata(name: str, version: str) -> Response:
         """The same for one version."""
-        return _json(schema.metadata(name, inference.find(name, version), inference.gaps))
-
-
-def _add_infer(app: FastAPI, inference: Inference) -> None:
-    @app.post(MODEL + "/infer", tags=["inference"], responses=schema.INFER, openapi_extra=schema.QUESTION)
-    async def infer(request: Request, name: str) -> Response:
-        """Ask the model. The content type does not matter; JSON, or JSON followed by raw bytes."""
-        return await answer(request, inference.find(name, None))
-
-    @app.post(VERSIONED + "/infer", tags=["inference"], responses=schema.INFER, openapi_extra=schema.QUESTION)
-    async def version_infer(request: Request, name: str, version: str) -> Response:
-        """Ask one version of the model."""
-        return await answer(request, inference.find(name, version))
-
-    async def answer(request: Request, model: Model) -> Response:
-        body = await request.body()
-        given = await inference.answer(model, body, request.headers.get(protocol.HEADER))
-        headers = {"content-type": "application/json", "x-model-digest": model.digest}
-        if given.json_size is not None:
-            headers |= {"content-type": "application/octet-stream", protocol.HEADER: str(given.json_size)}
-        return Response(given.body, headers=headers)
+        return _json(schema.metadata(name, inference.find(name, version)))
 
 
 def _add_documentation(app: FastAPI, inference: Inference) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
-        return _json(schema.document(app, inference.name, inference.model))
+        return _json(schema.document(app, inference.name, inference.served))
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:
-        document = schema.document(app, inference.name, inference.model)
+        document = schema.document(app, inference.name, inference.served)
         page = docs_page.render(document, str(request.base_url).rstrip("/"))
         return Response(page, headers={"content-type": "text/html; charset=utf-8", **docs_page.HEADERS})
 

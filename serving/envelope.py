@@ -4,21 +4,18 @@ Pure ASGI and outermost, so that nothing inside can leave without it.
 """
 
 import logging
-import re
 import time
-import uuid
-from typing import Any
 
-import orjson
 from starlette.requests import ClientDisconnect
 
-from serving.errors import Internal, Refusal, body_of
+from serving.errors import Internal, Refusal
+from serving.exchange import CLIENT_LEFT, SAFE, read_head, refused, request_id
+from serving.front import send_reply
 from serving.limits import App, Message, Receive, Scope, Send
 from serving.logs import event
 from serving.metrics import Metrics
 
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-CLIENT_LEFT = 499
+PAIRS = [tuple(line.split(b": ", 1)) for line in SAFE.split(b"\r\n")[:-1]]
 
 
 class Envelope:
@@ -35,7 +32,7 @@ class Envelope:
         if scope["method"] == "HEAD":
             # A copy: the server below looks at its own scope to leave the body out.
             scope = {**scope, "method": "GET"}
-        frame = _Frame(send, _request_id(scope))
+        frame = _Frame(send, request_id(read_head(scope["headers"])))
         try:
             await self._answer(scope, receive, frame)
         finally:
@@ -71,19 +68,9 @@ class _Frame:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+            message["headers"] = [*message.get("headers", ()), *PAIRS, (b"x-request-id", self.request_id.encode())]
         await self.out(message)
 
     async def refuse(self, refusal: Refusal) -> None:
-        body = orjson.dumps(body_of(refusal, self.request_id))
-        headers = {"content-type": "application/json", "content-length": str(len(body))} | refusal.headers
-        pairs: list[Any] = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await self.send({"type": "http.response.start", "status": refusal.status, "headers": pairs})
-        await self.send({"type": "http.response.body", "body": body})
-
-
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            return str(value, "ascii")
-    return uuid.uuid4().hex
+        self.status = refusal.status
+        await send_reply(refused(refusal, self.request_id), self.out)

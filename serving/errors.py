@@ -42,6 +42,12 @@ class NotInJson(Refusal):
     code = "not_in_json"
 
 
+class InvalidHttp(Refusal):
+    """The bytes are not HTTP that this server reads."""
+
+    code = "invalid_http"
+
+
 class NotFound(Refusal):
     """There is no such address."""
 
@@ -61,6 +67,13 @@ class MethodNotAllowed(Refusal):
 
     status = 405
     code = "method_not_allowed"
+
+
+class RequestTimeout(Refusal):
+    """The request did not arrive in the time the server gives it."""
+
+    status = 408
+    code = "request_timeout"
 
 
 class TooLarge(Refusal):
@@ -84,6 +97,13 @@ class UnsupportedEncoding(Refusal):
     code = "unsupported_encoding"
 
 
+class HeadersTooLarge(Refusal):
+    """The request's line and headers are larger than the server accepts."""
+
+    status = 431
+    code = "headers_too_large"
+
+
 class Internal(Refusal):
     """The server failed; its log has the request id."""
 
@@ -105,9 +125,24 @@ class NotReady(Refusal):
     code = "not_ready"
 
 
+class Overloaded(Refusal):
+    """Too much waits already; the header Retry-After says when to ask again."""
+
+    status = 503
+    code = "overloaded"
+
+
+class DeadlineExceeded(Refusal):
+    """The time that the request allowed was over before its turn."""
+
+    status = 504
+    code = "deadline_exceeded"
+
+
 REFUSALS: tuple[type[Refusal], ...] = (
-    Refusal, InvalidInput, InvalidJson, InvalidEncoding, NotInJson, NotFound, UnknownModel, MethodNotAllowed, TooLarge,
-    TooManyRows, UnsupportedEncoding, Internal, ModelFailed, NotReady,
+    Refusal, InvalidInput, InvalidJson, InvalidEncoding, NotInJson, InvalidHttp, NotFound, UnknownModel, MethodNotAllowed,
+    RequestTimeout, TooLarge, TooManyRows, UnsupportedEncoding, HeadersTooLarge, Internal, ModelFailed, NotReady, Overloaded,
+    DeadlineExceeded,
 )  # fmt: skip
 
 

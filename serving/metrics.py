@@ -49,7 +49,7 @@ class Metrics:
         self.refusals[reason] = self.refusals.get(reason, 0) + 1
         self._refused.labels(reason).inc()
 
-    def ran(self, rows: int, seconds: float) -> None:
+    def ran(self, rows: int, requests: int, seconds: float, waited_s: float) -> None:
         self._run.observe(seconds)
         self._rows.inc(rows)
 

@@ -7,8 +7,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from serving.errors import ModelRefused
 from serving.runtime import open_session
@@ -74,10 +77,27 @@ class Model:
 
         Raises InvalidInput for rows on which the model is not defined; any of its outputs tells, so all are computed.
         """
-        names = [tensor.name for tensor in self.signature.outputs]
-        answers = dict(zip(names, self.session.run(names, dict(feeds)), strict=True))
+        answers = dict(zip(self._names, self.session.run(self._names, feeds), strict=True))
         self.signature.confirm(answers)
         return answers if outputs is None else {name: answers[name] for name in outputs}
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [tensor.name for tensor in self.signature.outputs]
+
+    def example(self) -> dict[str, Any] | None:
+        """A request for the first verification row that JSON can write."""
+        rows = self.verification.rows
+        for row in range(self.verification.size):
+            part = {tensor: rows[tensor.name][row : row + 1] for tensor in self.signature.inputs}
+            if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in part.values()):
+                return {
+                    "inputs": [
+                        {"name": t.name, "datatype": t.datatype, "shape": list(array.shape), "data": array.reshape(-1).tolist()}
+                        for t, array in part.items()
+                    ]
+                }
+        return None
 
     def verify(self) -> dict[str, Gap]:
         """Replays the verification rows here. Raises ModelRefused when one does not hold."""

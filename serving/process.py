@@ -5,6 +5,7 @@ It listens first and answers `live`; it is ready once the verification rows held
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -12,23 +13,28 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
-from fastapi import FastAPI
 
-from serving.app import VERSION, create_app
 from serving.errors import CannotStart, ModelRefused
+from serving.exchange import Desk
+from serving.front import VERSION, Front
 from serving.guard import refuse_unpickling
 from serving.inference import Inference
+from serving.limits import App
 from serving.logs import event, log_to
 from serving.metrics import Metrics
 from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from serving.connection import Connection
 
 SUMMARY_S = 60
 BACKLOG = 2048
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, listener: socket.socket | None = None, metrics: Metrics | None = None) -> None:
     """Serves until SIGTERM or SIGINT. Raises CannotStart or ModelRefused."""
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has stopped; then, as before it has started, this is the whole answer.
@@ -36,14 +42,15 @@ def run(settings: Settings) -> None:
     log_to(sys.stderr)
     refuse_unpickling()
     content = _read(settings.model)
-    listener = _listen(settings.host, settings.port)
-    life = _Life(Inference(settings.name, settings.max_rows, Metrics()), settings, content, _url(listener))
-    app = create_app(life.inference, settings.max_body_bytes, life.span)
+    listener = listener or listen(settings.host, settings.port)
+    life = _Life(
+        Inference(settings.name, metrics or Metrics(), settings.max_rows, settings.max_queue), settings, content, listener
+    )
     server = uvicorn.Server(
         uvicorn.Config(
-            app,
+            life.front,
             loop="uvloop",
-            http="httptools",
+            http=life.connection or "httptools",
             ws="none",
             lifespan="on",
             log_config=None,
@@ -63,18 +70,40 @@ def run(settings: Settings) -> None:
 class _Life:
     """From listening to the last word in the log."""
 
-    def __init__(self, inference: Inference, settings: Settings, content: bytes, url: str) -> None:
+    def __init__(self, inference: Inference, settings: Settings, content: bytes, listener: socket.socket) -> None:
         self.inference = inference
         self.settings = settings
         self.content = content
-        self.url = url
+        self.url = url_of(listener)
+        self.desk = Desk(inference, settings.max_body_bytes, settings.max_held_bytes)
+        self.front = Front(self.desk, self._cold, self.span)
+        self.connection = self._connection() if settings.front == "fast" else None
         self.failure: ModelRefused | None = None
         self.stop: Callable[[], None] = lambda: None
 
+    def _connection(self) -> "type[Connection] | None":
+        # A class of another uvicorn's may be missing what it stands on.
+        try:
+            from serving.connection import Connection
+        except (ImportError, AttributeError, TypeError) as error:
+            event("front_is_asgi", level=logging.WARNING, error=error)
+            return None
+        settings = self.settings
+        return type("Connection", (Connection,), {
+            "desk": self.desk,
+            "request_timeout_s": settings.request_timeout_s,
+            "max_connections": settings.max_connections,
+        })  # fmt: skip
+
+    def _cold(self) -> App:
+        from serving.app import create_app
+
+        return create_app(self.inference, self.settings.max_body_bytes)
+
     @contextlib.asynccontextmanager
-    async def span(self, app: FastAPI) -> AsyncIterator[None]:
+    async def span(self) -> AsyncIterator[None]:
         event("listening", url=self.url, unjar=VERSION, loop="uvloop", http="httptools")
-        tasks = [asyncio.create_task(self._load()), asyncio.create_task(self._count_refusals())]
+        tasks = [asyncio.create_task(self._start()), asyncio.create_task(self._count_refusals())]
         try:
             yield
         finally:
@@ -83,23 +112,35 @@ class _Life:
             await asyncio.gather(*tasks, return_exceptions=True)
             event("stopped")
 
-    async def _load(self) -> None:
+    async def _start(self) -> None:
         origin = str(self.settings.model)
+        loop = asyncio.get_running_loop()
         try:
-            model = await self.inference.load_aside(self.content, origin)
+            model = await loop.run_in_executor(self.inference.worker, self.inference.load, self.content, origin)
         except ModelRefused as refused:
             self.failure = refused
         except Exception as error:
             self.failure = ModelRefused(f"{origin}: cannot be loaded: {type(error).__name__}; convert the model again")
             event("load_failed", error=error)
         else:
-            rows = model.verification.size
-            docs = f"{self.url}/docs"
-            name = self.inference.name
+            await self._open_short_way()
+            rows, docs, name = model.verification.size, f"{self.url}/docs", self.inference.name
             event("ready", model=name, version=model.version, digest=model.digest, verified_rows=rows, docs=docs)
+            await self.front.thaw()
             return
         self.inference.reason = str(self.failure)
         self.stop()
+
+    async def _open_short_way(self) -> None:
+        if self.connection is None or self.inference.served is None:
+            return
+        from serving.self_check import difference
+
+        reason = await difference(self.inference.name, self.inference.served)
+        if reason is None:
+            self.connection.url_of_model = f"/v2/models/{self.inference.name}/infer".encode()
+        else:
+            event("front_is_asgi", level=logging.WARNING, reason=reason)
 
     async def _count_refusals(self) -> None:
         """Refusals are logged as counts: a client cannot fill the disk."""
@@ -125,7 +166,7 @@ def _read(path: Path) -> bytes:
         raise CannotStart(f"{path}: cannot be read: {error.strerror}; convert.py writes it, --model names it") from None
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -135,6 +176,6 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CannotStart(f"{host}:{port}: cannot listen: {reason}; give another with --host or --port") from None
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

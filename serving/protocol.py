@@ -6,20 +6,23 @@ refused.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import orjson
 
-from serving import tensors
+from serving import numbers, tensors
 from serving.errors import KINDS, InvalidInput, InvalidJson, Refusal, TooManyRows, shown
 from serving.signature import DTYPES, Array, Signature, Tensor
 
 HEADER = "inference-header-content-length"
 MAX_NAME = 256
 MAX_RANK = 8
+# Beyond these a request is read anew each time; the memory is bounded.
+MOST_FORMS, LONGEST_FORM = 256, 2048
+TOO_DEEP = "the request is not JSON this server reads: nested too deeply"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Question:
     id: str | None
     feeds: dict[str, Array]
     outputs: list[tuple[Tensor, bool]]
+    timeout_us: int | None = None
 
 
 @dataclass(frozen=True)
@@ -39,38 +43,145 @@ class Answer:
     json_size: int | None = None
 
 
-def decode(body: bytes, header_length: str | None, signature: Signature, max_rows: int) -> Question:
-    """Raises Refusal: what was found, in which tensor, what was expected."""
-    if header_length is None:
-        return _document(body, body, None, signature, max_rows)
-    if not (header_length.isascii() and header_length.isdigit() and len(header_length) <= 12):
-        raise Refusal(f"{HEADER}: {shown(header_length)} is not a number of bytes")
-    size = int(header_length)
-    if size == 0:
-        return _raw(body, signature, max_rows)
-    if size > len(body):
-        raise Refusal(f"{HEADER}: says {size} bytes of JSON, the body has {len(body)} bytes")
-    return _document(body, body[:size], memoryview(body)[size:], signature, max_rows)
+@dataclass(frozen=True)
+class _Input:
+    """`data` is the list itself, the number of the list that was cut out, or None for `size` bytes behind the JSON."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[Any] | int | None
+    size: int
 
 
-def _document(body: bytes, text: bytes, binary: memoryview | None, signature: Signature, max_rows: int) -> Question:
-    document = _load(text)
-    entries = _field(document, "inputs", list, "the request")
-    if not entries:
-        raise Refusal("the request: 'inputs' is empty")
+@dataclass(frozen=True)
+class _Form:
+    """A request without its numbers."""
+
+    id: str | None
+    inputs: list[_Input]
+    outputs: list[tuple[Tensor, bool]]
+    timeout_us: int | None
+
+
+class Decoder:
+    """Reads requests for one signature.
+
+    A client's requests differ in their numbers; what is around these is the same again and again, and read once.
+    """
+
+    def __init__(self, signature: Signature, max_rows: int) -> None:
+        self.signature = signature
+        self.max_rows = max_rows
+        self._forms: dict[bytes, _Form] = {}
+
+    def decode(self, body: bytes, header_length: str | None) -> Question:
+        """Raises Refusal: what was found, in which tensor, what was expected."""
+        if header_length is None:
+            return self._read(body, None)
+        if not (header_length.isascii() and header_length.isdigit() and len(header_length) <= 12):
+            raise Refusal(f"{HEADER}: {shown(header_length)} is not a number of bytes")
+        size = int(header_length)
+        if size == 0:
+            return self._raw(body)
+        if size > len(body):
+            raise Refusal(f"{HEADER}: says {size} bytes of JSON, the body has {len(body)} bytes")
+        return self._read(body[:size], memoryview(body)[size:])
+
+    def _read(self, text: bytes, binary: memoryview | None) -> Question:
+        rest, lists = numbers.cut(text)
+        form = self._forms.get(rest)
+        try:
+            if form is None:
+                form = self._form(rest)
+                self._keep(rest, form)
+            return _filled(form, lists, binary)
+        except (_Unclear, InvalidJson):
+            # The strict reader knows what is wrong and where, or that nothing is.
+            return _filled(self._form(text), [], binary)
+
+    def _keep(self, rest: bytes, form: _Form) -> None:
+        if form.id is None and len(rest) <= LONGEST_FORM and all(type(entry.data) is not list for entry in form.inputs):
+            if len(self._forms) >= MOST_FORMS:
+                self._forms.clear()
+            self._forms[rest] = form
+
+    def _form(self, text: bytes) -> _Form:
+        document = _load(text)
+        entries = _field(document, "inputs", list, "the request")
+        if not entries:
+            raise Refusal("the request: 'inputs' is empty")
+        inputs = [_input(entry, self.max_rows) for entry in entries]
+        _refuse_repeated_keys(text, document, sum(_texts(entry) for entry in inputs))
+        timeout_us = _optional(_parameters(document, "the request"), "timeout", int, "the request")
+        return _Form(_optional(document, "id", str, "the request"), inputs, _outputs(document, self.signature), timeout_us)
+
+    def _raw(self, body: bytes) -> Question:
+        """A body of nothing but the single input's bytes; the answer is raw bytes too, as Triton has it."""
+        tensor = self.signature.inputs[0]
+        row = int(np.prod(tensor.shape[1:], dtype=object)) * tensor.dtype.itemsize
+        if len(self.signature.inputs) > 1 or tensor.dtype.hasobject or row <= 0:
+            names = [tensor.name for tensor in self.signature.inputs]
+            raise Refusal(f"{HEADER}: 0 is for a model with one input of numbers and fixed columns; this one takes {names}")
+        if len(body) % row:
+            raise InvalidInput(f"input {tensor.name!r}: {len(body)} bytes are not whole rows of {row} bytes")
+        shape = [len(body) // row, *tensor.shape[1:]]
+        _check_shape(f"input {tensor.name!r}", shape, self.max_rows)
+        array = tensors.from_bytes(tensor.name, tensor.datatype, shape, memoryview(body))
+        return Question(None, {tensor.name: array}, [(output, True) for output in self.signature.outputs])
+
+
+class _Unclear(Exception):
+    """A list that was cut out takes the strict reader."""
+
+
+def _filled(form: _Form, lists: list[bytes], binary: memoryview | None) -> Question:
+    """The question with its arrays. Raises Refusal or _Unclear."""
     feeds: dict[str, Array] = {}
-    position, strings = 0, 0
-    for entry in entries:
-        name, array, size = _input(entry, binary, position, max_rows)
-        if name in feeds:
-            raise InvalidInput(f"input {name!r} is there twice")
-        feeds[name] = array
-        position += size
-        strings += array.size if array.dtype.hasobject and "data" in entry else 0
+    position, used = 0, 0
+    for entry in form.inputs:
+        if type(entry.data) is int:
+            array: Array | None = numbers.read(lists[entry.data], entry.datatype, entry.shape)
+            if array is None:
+                raise _Unclear
+            used += 1
+        elif type(entry.data) is list:
+            array = tensors.from_json(entry.name, entry.datatype, entry.shape, entry.data)
+        else:
+            array = _bytes(entry, binary, position)
+            position += entry.size
+        if entry.name in feeds:
+            raise InvalidInput(f"input {entry.name!r} is there twice")
+        feeds[entry.name] = array
+    if used != len(lists):
+        raise _Unclear
     if binary is not None and position != len(binary):
         raise Refusal(f"the inputs' binary_data_size add up to {position} bytes, {len(binary)} follow the JSON")
-    _refuse_repeated_keys(text, document, strings)
-    return Question(_optional(document, "id", str, "the request"), feeds, _outputs(document, signature))
+    return Question(form.id, feeds, form.outputs, form.timeout_us)
+
+
+def _bytes(entry: _Input, binary: memoryview | None, position: int) -> Array:
+    if binary is None:
+        raise Refusal(f"input {entry.name!r}: 'binary_data_size' needs the header {HEADER}, which says where the JSON ends")
+    if not 0 <= entry.size <= len(binary) - position:
+        left = len(binary) - position
+        raise Refusal(f"input {entry.name!r}: binary_data_size is {entry.size}, {left} bytes are left")
+    return tensors.from_bytes(entry.name, entry.datatype, entry.shape, binary[position : position + entry.size])
+
+
+def _texts(entry: _Input) -> int:
+    """How many of the request's strings are elements of this tensor."""
+    if type(entry.data) is not list or DTYPES[entry.datatype].kind != "O":
+        return 0
+    return sum(type(text) is str for text in _elements(entry.data))
+
+
+def _elements(data: list[Any]) -> Iterator[Any]:
+    for value in data:
+        if type(value) is list:
+            yield from value
+        else:
+            yield value
 
 
 def _load(text: bytes) -> dict[str, Any]:
@@ -80,11 +191,19 @@ def _load(text: bytes) -> dict[str, Any]:
         raise InvalidJson(f"the request is not JSON: {error.msg} at byte {error.pos}") from None
     if type(document) is not dict:
         raise Refusal("the request: expected a JSON object with 'inputs'")
+    # orjson reads -0 as the whole number 0, which has no sign.
+    return _signed(text) if numbers.MINUS_ZERO.search(text) else document
+
+
+def _signed(text: bytes) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(text, parse_int=lambda digits: -0.0 if digits == "-0" else orjson.loads(digits))
+    except RecursionError:
+        raise InvalidJson(TOO_DEEP) from None
     return document
 
 
-def _input(entry: Any, binary: memoryview | None, position: int, max_rows: int) -> tuple[str, Array, int]:
-    """One input's name and array, and how many bytes behind the JSON it takes."""
+def _input(entry: Any, max_rows: int) -> _Input:
     name = _name(entry, "input")
     here = f"input {name!r}"
     datatype, shape = _field(entry, "datatype", str, here), _field(entry, "shape", list, here)
@@ -93,14 +212,11 @@ def _input(entry: Any, binary: memoryview | None, position: int, max_rows: int) 
     _check_shape(here, shape, max_rows)
     size = _optional(_parameters(entry, here), "binary_data_size", int, here)
     if size is None:
-        return name, tensors.from_json(name, datatype, shape, _field(entry, "data", list, here)), 0
+        mark = numbers.marked(entry.get("data"))
+        return _Input(name, datatype, shape, _field(entry, "data", list, here) if mark is None else mark, 0)
     if "data" in entry:
         raise Refusal(f"{here}: both 'data' and 'binary_data_size' are there; one of them must go")
-    if binary is None:
-        raise Refusal(f"{here}: 'binary_data_size' needs the header {HEADER}, which says where the JSON ends")
-    if not 0 <= size <= len(binary) - position:
-        raise Refusal(f"{here}: binary_data_size is {size}, {len(binary) - position} bytes are left")
-    return name, tensors.from_bytes(name, datatype, shape, binary[position : position + size]), size
+    return _Input(name, datatype, shape, None, size)
 
 
 def _check_shape(here: str, shape: list[Any], max_rows: int) -> None:
@@ -123,21 +239,6 @@ def _outputs(document: dict[str, Any], signature: Signature) -> list[tuple[Tenso
         own = _optional(_parameters(entry, f"output {name!r}"), "binary_data", bool, f"output {name!r}")
         wanted[name] = binary if own is None else own
     return [(tensor, wanted.get(tensor.name, binary)) for tensor in signature.select(list(wanted))]
-
-
-def _raw(body: bytes, signature: Signature, max_rows: int) -> Question:
-    """A body of nothing but the single input's bytes; the answer is raw bytes too, as Triton has it."""
-    tensor = signature.inputs[0]
-    row = int(np.prod(tensor.shape[1:], dtype=object)) * tensor.dtype.itemsize
-    if len(signature.inputs) > 1 or tensor.dtype.hasobject or row <= 0:
-        names = [tensor.name for tensor in signature.inputs]
-        raise Refusal(f"{HEADER}: 0 is for a model with one input of numbers and fixed columns; this one takes {names}")
-    if len(body) % row:
-        raise InvalidInput(f"input {tensor.name!r}: {len(body)} bytes are not whole rows of {row} bytes")
-    shape = [len(body) // row, *tensor.shape[1:]]
-    _check_shape(f"input {tensor.name!r}", shape, max_rows)
-    array = tensors.from_bytes(tensor.name, tensor.datatype, shape, memoryview(body))
-    return Question(None, {tensor.name: array}, [(output, True) for output in signature.outputs])
 
 
 def _name(entry: Any, kind: str) -> str:
@@ -187,7 +288,7 @@ def _refuse_repeated_keys(text: bytes, document: dict[str, Any], strings: int) -
     try:
         json.loads(text, object_pairs_hook=_object)
     except RecursionError:
-        raise InvalidJson("the request is not JSON this server reads: nested too deeply") from None
+        raise InvalidJson(TOO_DEEP) from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> None:
@@ -198,22 +299,31 @@ def _object(pairs: list[tuple[str, Any]]) -> None:
         seen.add(key)
 
 
-def encode(question: Question, answers: Mapping[str, Array], name: str, version: str) -> Answer:
-    """Raises NotInJson for NaN and infinity that were not asked for as raw bytes."""
-    entries: list[dict[str, Any]] = []
-    parts: list[bytes | memoryview] = []
-    for tensor, binary in question.outputs:
-        array = answers[tensor.name]
-        entry: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": array.shape}
-        if binary:
-            raw = tensors.to_bytes(array)
-            parts.append(raw)
-            entry["parameters"] = {"binary_data_size": raw.nbytes if isinstance(raw, memoryview) else len(raw)}
-        else:
-            entry["data"] = tensors.to_json(tensor.name, array)
-        entries.append(entry)
-    document: dict[str, Any] = {"model_name": name, "model_version": version}
-    if question.id is not None:
-        document["id"] = question.id
-    text = orjson.dumps(document | {"outputs": entries}, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Answer(b"".join((text, *parts)), len(text)) if parts else Answer(text)
+class Encoder:
+    """Writes answers of one model; what every answer has in common is written once."""
+
+    def __init__(self, signature: Signature, name: str, version: str) -> None:
+        self._model = orjson.dumps({"model_name": name, "model_version": version})[:-1]
+        self._outputs = {
+            tensor.name: orjson.dumps({"name": tensor.name, "datatype": tensor.datatype})[:-1] + b',"shape":'
+            for tensor in signature.outputs
+        }
+
+    def encode(self, question: Question, answers: Mapping[str, Array]) -> Answer:
+        """Raises NotInJson for NaN and infinity that were not asked for as raw bytes."""
+        entries: list[bytes] = []
+        parts: list[bytes | memoryview] = []
+        for tensor, binary in question.outputs:
+            array = answers[tensor.name]
+            if binary:
+                raw = tensors.to_bytes(array)
+                parts.append(raw)
+                size = raw.nbytes if isinstance(raw, memoryview) else len(raw)
+                written = b',"parameters":{"binary_data_size":%d}}' % size
+            else:
+                written = b',"data":%b}' % tensors.to_json(tensor, array)
+            sizes = b",".join([b"%d" % size for size in array.shape])
+            entries.append(b"%b[%b]%b" % (self._outputs[tensor.name], sizes, written))
+        identity = b"" if question.id is None else b',"id":' + orjson.dumps(question.id)
+        text = b'%b%b,"outputs":[%b]}' % (self._model, identity, b",".join(entries))
+        return Answer(b"".join((text, *parts)), len(text)) if parts else Answer(text)

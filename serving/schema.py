@@ -3,19 +3,18 @@
 Descriptions only: nothing here validates. The examples are the model's own verification rows.
 """
 
+import copy
 from typing import Any
 
-import numpy as np
-import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from serving import tensors
+from serving import front
 from serving.errors import REFUSALS
+from serving.inference import Served
 from serving.model import Model
 from serving.protocol import HEADER
 from serving.signature import DTYPES, Tensor, widens
-from serving.verification import Gap
 
 Json = dict[str, Any]
 
@@ -82,15 +81,47 @@ INFER[200] = {
     "content": {**INFER[200]["content"], "application/octet-stream": BYTES},
     "headers": {"x-model-digest": {"schema": TEXT, "description": "SHA-256 of the model's file"}},
 }
-QUESTION: Json = {
-    "parameters": [{"name": HEADER, "in": "header", "required": False, "schema": WHOLE}],
-    "requestBody": {"required": True, **_body("Question")},
+
+
+def _infer(summary: str, *placeholders: str) -> Json:
+    content = {**_body("Question")["content"], "application/octet-stream": BYTES}
+    return {
+        "post": {
+            "tags": ["inference"],
+            "summary": summary,
+            "description": "The content type does not matter; JSON, or JSON followed by raw bytes.",
+            "parameters": [
+                *({"name": name, "in": "path", "required": True, "schema": TEXT} for name in placeholders),
+                {"name": HEADER, "in": "header", "required": False, "schema": WHOLE},
+                {
+                    "name": "X-Request-Timeout-Ms", "in": "header", "required": False,
+                    "schema": {"type": "integer", "minimum": 1},
+                    "description": "an answer later than this is of no use: the model is not run for it",
+                },
+            ],
+            "requestBody": {"required": True, "content": content},
+            "responses": {str(status): answer for status, answer in INFER.items()},
+        }
+    }  # fmt: skip
+
+
+def _health(summary: str, name: str) -> Json:
+    responses = {str(status): answer for status, answer in answers(name).items()}
+    return {"get": {"tags": ["health"], "summary": summary, "description": summary, "responses": responses}}
+
+
+# Answered before FastAPI, which therefore does not know them.
+HOT_PATHS: Json = {
+    front.INFER: _infer("Ask the model", "name"),
+    front.VERSION_INFER: _infer("Ask one version of the model", "name", "version"),
+    front.LIVE: _health("Does the process answer?", "Live"),
+    front.READY: _health("Did the model's verification rows hold on this machine?", "Ready"),
 }
-QUESTION["requestBody"]["content"]["application/octet-stream"] = BYTES
 
 
-def metadata(name: str, model: Model, gaps: dict[str, Gap]) -> Json:
+def metadata(name: str, served: Served) -> Json:
     """The protocol's model metadata; what it has no place for is under `properties`."""
+    model, gaps = served.model, served.gaps
     tolerance = model.verification.tolerance
     return {
         "name": name,
@@ -119,12 +150,14 @@ def _tensor(tensor: Tensor) -> Json:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
 
 
-def document(app: FastAPI, name: str, model: Model | None) -> Json:
+def document(app: FastAPI, name: str, served: Served | None) -> Json:
     """The OpenAPI document; once the model is ready, with its names, datatypes, shapes and an example that works."""
+    model = served.model if served is not None else None
     serves = f"Model {name!r}, " + (f"version {model.version}" if model else "not ready yet")
     said = get_openapi(title=app.title, version=app.version, description=serves, routes=app.routes)
+    said["paths"] = copy.deepcopy(HOT_PATHS) | said["paths"]
     said["components"] = {"schemas": {**SCHEMAS, "Question": _question(model)}}
-    example = _example(model) if model is not None else None
+    example = model.example() if model is not None else None
     for path, methods in said["paths"].items():
         for operation in methods.values():
             for parameter in operation.get("parameters", []):
@@ -144,7 +177,13 @@ def _question(model: Model | None) -> Json:
             "id": TEXT,
             "inputs": {"type": "array", "items": {"oneOf": takes}, "minItems": len(takes), "maxItems": len(takes)},
             "outputs": {**_list(asked), "description": "all of them when absent or empty"},
-            "parameters": _object({"binary_data_output": TRUTH}, []),
+            "parameters": _object(
+                {
+                    "binary_data_output": TRUTH,
+                    "timeout": {"type": "integer", "minimum": 1, "description": "microseconds, as X-Request-Timeout-Ms"},
+                },
+                [],
+            ),
         },
         ["inputs"],
     )
@@ -161,17 +200,3 @@ def _input(tensor: Tensor) -> Json:
         },
         ["name", "datatype", "shape"],
     )  # fmt: skip
-
-
-def _example(model: Model) -> Json | None:
-    """The first verification row that JSON can write."""
-    rows = model.verification.rows
-    for row in range(model.verification.size):
-        part = {name: array[row : row + 1] for name, array in rows.items()}
-        if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in part.values()):
-            inputs = [
-                {**_tensor(tensor), "shape": array.shape, "data": tensors.to_json(tensor.name, array)}
-                for tensor, array in ((tensor, part[tensor.name]) for tensor in model.signature.inputs)
-            ]
-            return dict(orjson.loads(orjson.dumps({"inputs": inputs}, option=orjson.OPT_SERIALIZE_NUMPY)))
-    return None

@@ -43,6 +43,15 @@ def _between(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(" or ".join(words))
+        return text
+
+    return parse
+
+
 def _about(meaning: str, parse: Callable[[str], Any]) -> dict[str, Any]:
     return {"meaning": meaning, "parse": parse}
 
@@ -60,6 +69,20 @@ class Settings:
         default=64 << 20, metadata=_about("largest request body, before and after inflating", _between(1, 1 << 40))
     )
     max_rows: int = field(default=100_000, metadata=_about("most rows in one request", _between(1, 1 << 40)))
+    max_queue: int = field(
+        default=512, metadata=_about("most requests that wait for the model; others get 503 at once", _between(1, 1 << 20))
+    )
+    max_held_bytes: int = field(
+        default=256 << 20, metadata=_about("most bytes that bodies of unanswered requests take together", _between(1, 1 << 40))
+    )
+    max_connections: int = field(default=2048, metadata=_about("most open connections", _between(1, 1 << 20)))
+    request_timeout_s: int = field(
+        default=60, metadata=_about("how long a request may take to arrive, and an answer to be read", _between(1, 86_400))
+    )
+    front: str = field(
+        default="fast",
+        metadata=_about("fast answers plain questions without ASGI; asgi does not", _one_of("fast", "asgi")),
+    )
     keep_alive_s: int = field(default=75, metadata=_about("how long an idle connection is kept open", _between(1, 86_400)))
     grace_s: int = field(
         default=8, metadata=_about("how long requests in flight may take to finish after SIGTERM", _between(1, 86_400))

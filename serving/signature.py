@@ -64,19 +64,25 @@ class Tensor:
     low: tuple[float, ...] | None = None
     high: tuple[float, ...] | None = None
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         return DTYPES[self.datatype]
 
-    def accept(self, array: Array) -> Array:
+    def fit(self, array: Array) -> Array:
         """The array in the model's datatype. Raises InvalidInput: which input, what came, what is wanted."""
-        given = DATATYPES.get(array.dtype, str(array.dtype))
-        if not widens(array.dtype, self.dtype):
-            numbers = array.dtype.kind in "iuf" and self.dtype.kind in "iuf"
+        dtype = self.dtype
+        # numpy keeps one object for each plain dtype.
+        if array.dtype is not dtype and not widens(array.dtype, dtype):
+            numbers = array.dtype.kind in "iuf" and dtype.kind in "iuf"
             reason = "would lose information" if numbers else "is of another kind"
+            given = DATATYPES.get(array.dtype, str(array.dtype))
             raise InvalidInput(f"input {self.name!r}: datatype {given} {reason}, send {self.datatype}")
         if array.ndim != len(self.shape) or array.shape[1:] != self.shape[1:]:
             raise InvalidInput(f"input {self.name!r}: shape {list(array.shape)} does not fit {list(self.shape)}")
+        return array.astype(dtype, copy=False)
+
+    def check(self, array: Array) -> None:
+        """Raises InvalidInput for a value of an array that fits, on which the model is not defined."""
         if array.dtype.hasobject:
             self._refuse_no_text(array)
         if array.dtype.kind == "f" and not (self.allow_nan and self.allow_infinity):
@@ -88,7 +94,6 @@ class Tensor:
                 self._refuse_unknown_code(array[:, feature], feature, known)
         if self._range is not None:
             self._refuse_outside(array, *self._range)
-        return array.astype(self.dtype, copy=False)
 
     def _refuse_unknown_code(self, values: Array, feature: int, known: tuple[float, ...]) -> None:
         strange = ~np.isin(values, known) & ~np.isnan(values)
@@ -153,6 +158,12 @@ class Signature:
 
     def accept(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """The arrays the session may be run on. Raises InvalidInput for the first thing that does not fit."""
+        fitting = self.fit(feeds)
+        self.check(fitting)
+        return fitting
+
+    def fit(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The arrays in the model's datatypes; their values are still to be checked. Raises InvalidInput."""
         names = [tensor.name for tensor in self.inputs]
         for name in feeds:
             if name not in names:
@@ -160,17 +171,22 @@ class Signature:
         missing = [name for name in names if name not in feeds]
         if missing:
             raise InvalidInput(f"input {missing[0]!r} is missing; the model takes {names}")
-        accepted = {tensor.name: tensor.accept(feeds[tensor.name]) for tensor in self.inputs}
-        rows = {name: array.shape[0] for name, array in accepted.items()}
-        if len(set(rows.values())) > 1:
+        fitting = {tensor.name: tensor.fit(feeds[tensor.name]) for tensor in self.inputs}
+        if len({len(array) for array in fitting.values()}) > 1:
+            rows = {name: len(array) for name, array in fitting.items()}
             raise InvalidInput(f"inputs differ in their number of rows: {rows}")
-        return accepted
+        return fitting
+
+    def check(self, feeds: Mapping[str, Array]) -> None:
+        """Raises InvalidInput for the first value, of arrays that fit, on which the model is not defined."""
+        for tensor in self.inputs:
+            tensor.check(feeds[tensor.name])
 
     def confirm(self, answers: Mapping[str, Array]) -> None:
         """Raises InvalidInput where an answer is NaN or infinite and the model's never are: scikit-learn refuses such rows."""
         for tensor in self.outputs:
             answer = answers.get(tensor.name)
-            if answer is None or answer.dtype.kind != "f":
+            if answer is None or answer.dtype.kind != "f" or np.isfinite(answer).all():
                 continue
             for word, bad in (("NaN", np.isnan), ("infinity", np.isinf)):
                 allowed = tensor.allow_nan if word == "NaN" else tensor.allow_infinity

@@ -9,9 +9,10 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import orjson
 
 from serving.errors import KINDS, InvalidInput, NotInJson
-from serving.signature import DTYPES, Array
+from serving.signature import DTYPES, Array, Tensor
 
 WHOLE = {int, float}
 JSON_TYPES: dict[str, set[type]] = {"f": WHOLE, "i": WHOLE, "u": WHOLE, "b": {bool}, "O": {str}}
@@ -61,18 +62,19 @@ def from_bytes(name: str, datatype: str, shape: list[int], raw: memoryview) -> A
     return (array if array.flags.aligned else array.copy()).reshape(shape)
 
 
-def to_json(name: str, array: Array) -> Any:
-    """The flat data as orjson writes it. Raises NotInJson for NaN and infinity."""
+def to_json(tensor: Tensor, array: Array) -> bytes:
+    """The data, flat, as JSON. Raises NotInJson for NaN and infinity."""
     flat = array.reshape(-1)
     if flat.dtype.hasobject:
-        return flat.tolist()
-    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
+        return orjson.dumps(flat.tolist())
+    # Where the model's answers are never NaN or infinite, the session's answers were refused before they came here.
+    if (tensor.allow_nan or tensor.allow_infinity) and flat.dtype.kind == "f" and not np.isfinite(flat).all():
         at = int(np.isfinite(flat).argmin())
         found = "NaN" if np.isnan(flat[at]) else "infinity"
         raise NotInJson(
-            f"output {name!r}: {found} {_where(list(array.shape), at)} cannot be written in JSON; ask for binary_data"
+            f"output {tensor.name!r}: {found} {_where(list(array.shape), at)} cannot be written in JSON; ask for binary_data"
         )
-    return np.ascontiguousarray(flat)
+    return orjson.dumps(np.ascontiguousarray(flat), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def to_bytes(array: Array) -> bytes | memoryview:

@@ -1,0 +1,220 @@
+"""Which requests share a run of the model, and where does it run?
+
+What arrived in one turn of the event loop runs together at its end: nobody waits for company. Short runs stay on the
+loop's thread; long ones go to the one worker, and what arrives meanwhile is its next batch.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from serving.errors import DeadlineExceeded, ModelFailed, Overloaded, Refusal
+from serving.metrics import Metrics
+from serving.model import Model
+from serving.signature import Array
+
+# Handing a run to the worker costs 50 to 100 µs and a fifth of the throughput; below this it is not worth it.
+INLINE_S = 200e-6
+# With nobody else there, a longer run makes nobody wait but the one who asked.
+ALONE_S = 2e-3
+# A batch of long runs ends when a single one this long would have: who comes next should not wait for a crowd.
+BATCH_S = 50e-3
+Outcome = dict[str, Array] | Refusal
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a run takes on this machine: something once, something for each row."""
+
+    first_s: float
+    row_s: float
+
+    def expected_s(self, rows: int) -> float:
+        return self.first_s + self.row_s * max(rows - 1, 0)
+
+    @classmethod
+    def measure(cls, model: Model) -> "Pace":
+        rows = model.verification.rows
+        row = {name: array[:1] for name, array in rows.items()}
+        first_s = min(_timed(model, row) for _ in range(3))
+        all_s = min(_timed(model, rows) for _ in range(3))
+        return cls(first_s, max(all_s - first_s, 0.0) / max(model.verification.size - 1, 1))
+
+
+def _timed(model: Model, feeds: Any) -> float:
+    started = time.perf_counter()
+    model.run(feeds)
+    return time.perf_counter() - started
+
+
+def same_alone(model: Model, pace: Pace) -> bool:
+    """Does a row's answer keep its every bit whatever other rows share its run? If not, no requests are mixed."""
+    batches = [batch for batch in (2, 3, 5, 8, 16, 17, 64) if pace.expected_s(batch) < BATCH_S]
+    if not batches:
+        return False
+    rows, size = model.verification.rows, model.verification.size
+    alone = [model.run({name: array[i : i + 1] for name, array in rows.items()}) for i in range(size)]
+    for batch in batches:
+        chosen = np.arange(batch) % size
+        answers = model.run({name: array[chosen] for name, array in rows.items()})
+        for name, together in answers.items():
+            apart = np.concatenate([alone[i][name] for i in chosen])
+            same = together == apart
+            if together.dtype.kind == "f":
+                same |= np.isnan(together) & np.isnan(apart)
+            if together.shape != apart.shape or not np.all(same):
+                return False
+    return True
+
+
+@dataclass(slots=True)
+class Job:
+    """Rows that fit the signature, and who wants to know. `deliver` is called once, on the loop's thread."""
+
+    feeds: dict[str, Array]
+    rows: int
+    deliver: Callable[[Outcome], None]
+    wanted: Callable[[], bool]
+    deadline: float = math.inf
+    since: float = field(default_factory=time.perf_counter)
+
+
+class Batcher:
+    """The queue in front of one model."""
+
+    def __init__(self, model: Model, pace: Pace, mixes: bool, worker: Executor, metrics: Metrics, max_waiting: int) -> None:
+        self.model = model
+        self.metrics = metrics
+        self.max_waiting = max_waiting
+        self.pace = pace
+        self.mixes = mixes
+        self._worker = worker
+        self._short: deque[Job] = deque()
+        self._long: deque[Job] = deque()
+        self._turn_is_due = False
+        self._busy = False
+
+    def put(self, job: Job, alone: bool) -> None:
+        """Raises Overloaded when too many wait already."""
+        waiting = len(self._short) + len(self._long)
+        if waiting >= self.max_waiting:
+            after_s = math.ceil(sum(self.pace.expected_s(job.rows) for job in self._long))
+            raise Overloaded(
+                f"{waiting} requests wait for the model already; send this one again in {max(after_s, 1)} s",
+                {"retry-after": str(max(after_s, 1))},
+            )
+        if self.pace.expected_s(job.rows) <= (ALONE_S if alone and not waiting and not self._busy else INLINE_S):
+            self._short.append(job)
+            if not self._turn_is_due:
+                self._turn_is_due = True
+                asyncio.get_running_loop().call_soon(self._turn)
+        else:
+            self._long.append(job)
+            self._start()
+
+    def _turn(self) -> None:
+        self._turn_is_due = False
+        batch = self._take(self._short, INLINE_S)
+        if self._short:
+            # The loop reads its sockets in between.
+            self._turn_is_due = True
+            asyncio.get_running_loop().call_soon(self._turn)
+        if batch:
+            _deliver(batch, self._run(batch))
+
+    def _take(self, queue: deque[Job], limit_s: float) -> list[Job]:
+        """The oldest jobs that are still wanted, as many as the time allows and at least one."""
+        batch: list[Job] = []
+        rows, now = 0, time.perf_counter()
+        while queue:
+            job = queue[0]
+            if not job.wanted():
+                queue.popleft()
+            elif job.deadline <= now:
+                late = DeadlineExceeded("the time this request allowed was over before its turn; the model was not run")
+                queue.popleft().deliver(late)
+            elif batch and (not self.mixes or self.pace.expected_s(rows + job.rows) > limit_s):
+                break
+            else:
+                batch.append(queue.popleft())
+                rows += job.rows
+        return batch
+
+    def _start(self) -> None:
+        if self._busy:
+            return
+        batch = self._take(self._long, BATCH_S)
+        if batch:
+            self._busy = True
+            loop = asyncio.get_running_loop()
+            running = loop.run_in_executor(self._worker, self._run, batch)
+            running.add_done_callback(lambda done: self._finished(batch, done))
+
+    def _finished(self, batch: list[Job], done: "asyncio.Future[list[Outcome]]") -> None:
+        self._busy = False
+        if not done.cancelled():
+            _deliver(batch, done.result())
+        self._start()
+
+    def _run(self, batch: list[Job]) -> list[Outcome]:
+        """One outcome for each job; a job that fails takes nobody with it."""
+        started = time.perf_counter()
+        rows = sum(job.rows for job in batch)
+        try:
+            answers = self._answers(batch)
+        except Exception as error:
+            if len(batch) > 1:
+                return [self._run([job])[0] for job in batch]
+            answers = [_refusal(error)]
+        waited_s = sum(started - job.since for job in batch)
+        self.metrics.ran(rows, len(batch), time.perf_counter() - started, waited_s)
+        return answers
+
+    def _answers(self, batch: list[Job]) -> list[Outcome]:
+        if len(batch) == 1:
+            return [self._answer(batch[0].feeds, batch[0].rows)]
+        rows = sum(job.rows for job in batch)
+        together = self._answer({name: np.concatenate([job.feeds[name] for job in batch]) for name in batch[0].feeds}, rows)
+        parts: list[Outcome] = []
+        start = 0
+        for job in batch:
+            end = start + job.rows
+            parts.append({name: array[start:end] for name, array in together.items()})
+            start = end
+        return parts
+
+    def _answer(self, feeds: dict[str, Array], rows: int) -> dict[str, Array]:
+        self.model.signature.check(feeds)
+        answers = self.model.run(feeds) if rows else _nothing(self.model)
+        if any(len(array) != rows for array in answers.values()):
+            raise ValueError("the graph answered another number of rows than it was asked")
+        return answers
+
+
+def _deliver(batch: list[Job], outcomes: list[Outcome]) -> None:
+    for job, outcome in zip(batch, outcomes, strict=True):
+        job.deliver(outcome)
+
+
+def _refusal(error: Exception) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    # onnxruntime's exceptions share no base but Exception.
+    failed = ModelFailed("the model's graph failed on these rows; the server's log has this request id")
+    failed.__cause__ = error
+    return failed
+
+
+def _nothing(model: Model) -> dict[str, Array]:
+    """No rows in, no rows out: some graphs fail on an empty batch."""
+    return {
+        tensor.name: np.empty((0, *(max(size, 0) for size in tensor.shape[1:])), tensor.dtype)
+        for tensor in model.signature.outputs
+    }

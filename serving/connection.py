@@ -1,0 +1,292 @@
+"""How does a plain question get from the socket to the desk without a detour through ASGI?
+
+A subclass of uvicorn's own HTTP/1.1 connection: ASGI's scope, task and messages cost more than reading a question and
+running a model. What is not plain (another address, percent signs, a compressed body, Expect, HTTP/1.0) goes the common
+way. `fits` says whether this uvicorn is one that the class can stand on.
+"""
+
+import logging
+import time
+from asyncio import TimerHandle
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from serving.errors import HeadersTooLarge, Internal, InvalidHttp, Overloaded, Refusal, RequestTimeout
+from serving.exchange import ENCODING, HEADERS, TWICE, Desk, Exchange, Head, Reply, refused, request_id
+from serving.front import INFER
+from serving.logs import event
+
+UVICORN = "0.54.0"
+MAX_HEADER_BYTES = 64 << 10
+CLOSE = b"connection: close\r\n"
+
+
+class Cycle:
+    """A question and its reply on one connection; to uvicorn it looks like a cycle of its own."""
+
+    __slots__ = ("connection", "disconnected", "exchange", "keep_alive", "reply", "response_complete", "turn")
+
+    def __init__(self, connection: "Connection", keep_alive: bool, turn: bool) -> None:
+        self.connection = connection
+        self.keep_alive = keep_alive
+        # Pipelined questions are answered in the order they came.
+        self.turn = turn
+        self.response_complete = False
+        self.disconnected = False
+        self.reply: Reply | None = None
+        self.exchange: Exchange | None = None
+
+    @property
+    def message_event(self) -> "Cycle":
+        return self
+
+    def set(self) -> None:
+        """uvicorn wakes a cycle up when the client has left."""
+        if self.disconnected and self.exchange is not None:
+            self.exchange.abandon()
+
+    def on_reply(self, reply: Reply) -> None:
+        if not self.turn:
+            self.reply = reply
+        elif not self.disconnected:
+            self.connection.write_reply(self, reply)
+
+    def begin(self) -> None:
+        """Those before it are answered."""
+        self.turn = True
+        if self.reply is not None and not self.disconnected:
+            self.connection.write_reply(self, self.reply)
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection with a shorter way to the desk, limits on time and size, and refusals in the one error shape."""
+
+    # Set on a subclass: uvicorn makes the connections itself.
+    desk: Desk
+    # Empty until the self-check found no difference.
+    url_of_model: bytes = b""
+    request_timeout_s: float
+    max_connections: int
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.head: Head = {}
+        self.hot = False
+        self.receiving = False
+        self.since = 0.0
+        self.header_bytes = 0
+        self.timer: TimerHandle | None = None
+        self.broken = False
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.since = time.monotonic()
+        if len(self.connections) > self.max_connections:
+            text = f"{self.max_connections} connections are open already"
+            return self.refuse_connection(Overloaded(text, {"retry-after": "1"}))
+        self._look_later(min(self.request_timeout_s, self.timeout_keep_alive))
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        for cycle, _ in self.pipeline:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """A client may close its half once it has asked; it is still owed the answer."""
+        owed = self.cycle is not None and not self.cycle.response_complete and not self.receiving and self.scheme == "http"
+        if owed:
+            self.cycle.keep_alive = False
+        return owed
+
+    def data_received(self, data: bytes) -> None:
+        if self.broken:
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Nothing is offered to change to; RFC 9110 lets a server go on as if it had not been asked.
+            pass
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            if not isinstance(cause, Refusal):
+                event("request_failed", level=logging.ERROR, error=cause or error)
+                cause = Internal("the server failed; its log has the time")
+            self.refuse_connection(cause)
+        except httptools.HttpParserError:
+            self.refuse_connection(InvalidHttp("this is not an HTTP/1.1 request that can be read"))
+
+    def refuse_connection(self, refusal: Refusal) -> None:
+        """What follows cannot be understood: the connection ends with the refusal, after the answers still owed."""
+        self.broken = True
+        self.desk.metrics.refused(refusal.code)
+        self.desk.metrics.request("other", refusal.status, 0.0)
+        last = Cycle(self, keep_alive=False, turn=self.cycle is None or self.cycle.response_complete)
+        self.cycle = last  # type: ignore[assignment]
+        if not last.turn:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((last, self.app))  # type: ignore[arg-type]
+        last.on_reply(refused(refusal, request_id(self.head)))
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.head = {}
+        self.header_bytes = 0
+        self.expect_100_continue = False
+        self.receiving = True
+        self.since = time.monotonic()
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self.headers.append((name, value))
+        self._count(len(name) + len(value))
+        if name in HEADERS:
+            if name in self.head:
+                self.head[TWICE] = name
+            self.head[name] = value
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+
+    def _count(self, size: int) -> None:
+        self.header_bytes += size
+        if self.header_bytes > MAX_HEADER_BYTES:
+            raise HeadersTooLarge(f"the request's line and headers have more than {MAX_HEADER_BYTES} bytes")
+
+    def on_headers_complete(self) -> None:
+        parser = self.parser
+        self.hot = (
+            self.url == self.url_of_model
+            and parser.get_method() == b"POST"
+            and not self.expect_100_continue
+            and ENCODING not in self.head
+            and parser.get_http_version() == "1.1"
+            and not parser.should_upgrade()
+        )
+        if not self.hot:
+            return self._common_way()
+        before = self.cycle
+        cycle = Cycle(self, parser.should_keep_alive(), before is None or before.response_complete)
+        self.cycle = cycle  # type: ignore[assignment]
+        if not cycle.turn:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]
+        cycle.exchange = Exchange(self.desk, INFER, self.desk.inference.name, None, self.head, cycle.on_reply)
+        return None
+
+    def _common_way(self) -> None:
+        url, headers, expected = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expected
+        self.scope["headers"] = self.headers = headers
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.hot:
+            self.cycle.exchange.feed(body)  # type: ignore[attr-defined]
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self.receiving = False
+        if self.hot:
+            self.cycle.exchange.complete()  # type: ignore[attr-defined]
+        else:
+            super().on_message_complete()
+
+    def write_reply(self, cycle: Cycle, reply: Reply) -> None:
+        cycle.response_complete = True
+        cycle.exchange = None
+        if self.transport.is_closing():
+            return
+        self._write(reply, cycle.keep_alive)
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _write(self, reply: Reply, keep_alive: bool) -> None:
+        close = b"" if keep_alive else CLOSE
+        self.transport.write(
+            b"%b%b%b%b\r\n%b" % (STATUS_LINE[reply.status], self._default_lines(), reply.lines, close, reply.body)
+        )
+
+    def _default_lines(self) -> bytes:
+        """The date, which uvicorn makes anew each second."""
+        pairs = self.server_state.default_headers
+        if _Lines.pairs is not pairs:
+            _Lines.pairs, _Lines.text = pairs, b"".join(b"%b: %b\r\n" % pair for pair in pairs)
+        return _Lines.text
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.since = time.monotonic()
+        self._next()
+
+    def _next(self) -> None:
+        """The next pipelined request, unless the client does not read what it asked for."""
+        if self.flow.write_paused:
+            return self.flow.pause_reading()
+        self.flow.resume_reading()
+        if self.pipeline:
+            following: Any = self.pipeline.pop()
+            cycle, app = following
+            if type(cycle) is Cycle:
+                cycle.begin()
+            else:
+                self._start_asgi_task(cycle, app)
+        return None
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.cycle is None or self.cycle.response_complete or self.pipeline:
+            self._next()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """One timer for each connection looks after all of its times; see `_look`."""
+
+    def _look_later(self, seconds: float) -> None:
+        self.timer = self.loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Has the client taken longer than it may: to send a request, to read an answer, to ask again?"""
+        waited_s = time.monotonic() - self.since
+        idle = self.cycle is None or self.cycle.response_complete
+        if self.receiving or self.flow.write_paused:
+            left_s = self.request_timeout_s - waited_s
+            if left_s <= 0:
+                return self._too_slow()
+        elif idle:
+            left_s = self.timeout_keep_alive - waited_s
+            if left_s <= 0:
+                return self.transport.close()
+        else:
+            left_s = self.request_timeout_s
+        self._look_later(max(min(left_s, self.request_timeout_s), 0.01))
+        return None
+
+    def _too_slow(self) -> None:
+        if self.flow.write_paused:
+            return self.transport.abort()
+        refusal = RequestTimeout(f"the request did not arrive within {self.request_timeout_s:g} s")
+        exchange: Exchange | None = self.cycle.exchange if self.hot else None  # type: ignore[attr-defined]
+        if exchange is not None:
+            self.cycle.keep_alive = False
+            return exchange.refuse(refusal)
+        return self.refuse_connection(refusal)
+
+
+class _Lines:
+    pairs: list[tuple[bytes, bytes]] | None = None
+    text = b""

@@ -1,0 +1,312 @@
+"""How does one question become one reply, whatever carried it here?
+
+Both fronts, the ASGI application and the connection of its own, only move bytes; what a request may be, what it costs and
+what it is told is decided here, once.
+"""
+
+import asyncio
+import gzip
+import itertools
+import logging
+import math
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from serving.batching import Job, Outcome
+from serving.errors import Internal, Overloaded, Refusal, UnsupportedEncoding, body_of, shown
+from serving.inference import Inference
+from serving.limits import FORMATS, inflate, too_large
+from serving.logs import event
+from serving.protocol import HEADER, Answer, Question
+from serving.signature import Array
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+LENGTH, ENCODING, HEADER_LENGTH = b"content-length", b"content-encoding", HEADER.encode()
+ID, AUTHORIZATION, TRACE = b"x-request-id", b"authorization", b"traceparent"
+TIMEOUT, ACCEPTED = b"x-request-timeout-ms", b"accept-encoding"
+# What a request's headers can say to us; a header that is there twice has two readings.
+HEADERS = frozenset((LENGTH, ENCODING, HEADER_LENGTH, ID, AUTHORIZATION, TRACE, TIMEOUT, ACCEPTED))
+TWICE = b""
+CLIENT_LEFT = 499
+SAFE = b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
+# JSON text that takes longer to read than others should wait, and as many numbers to write.
+BIG_TEXT = 256 << 10
+BIG_ANSWER = 8192
+WORTH_GZIP = 1024
+Head = dict[bytes, bytes]
+_prefix = secrets.token_hex(10)
+_count = itertools.count()
+
+
+def request_id(head: Head) -> str:
+    """The client's own, when it is one; else different for every request of every process, and cheap."""
+    given = head.get(ID)
+    if given is not None and REQUEST_ID.fullmatch(given):
+        return str(given, "ascii")
+    return f"{_prefix}{next(_count):012x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`lines` are the headers as HTTP/1.1 writes them, each with its end of line."""
+
+    status: int
+    lines: bytes
+    body: bytes
+
+
+def refused(refusal: Refusal, request_id: str) -> Reply:
+    body = orjson.dumps(body_of(refusal, request_id))
+    more = b"".join(b"%b: %b\r\n" % (name.lower().encode(), value.encode()) for name, value in refusal.headers.items())
+    kind = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+    return Reply(refusal.status, b"%b%bx-request-id: %b\r\n%b" % (kind, SAFE, request_id.encode(), more), body)
+
+
+def read_head(pairs: list[tuple[bytes, bytes]]) -> Head:
+    """What the headers say; their names in lower case."""
+    head: Head = {}
+    for name, value in pairs:
+        if name in HEADERS:
+            if name in head:
+                head[TWICE] = name
+            head[name] = value
+    return head
+
+
+class Desk:
+    """Where questions are handed in: what all of them share."""
+
+    def __init__(self, inference: Inference, max_body_bytes: int, max_held_bytes: int) -> None:
+        self.inference = inference
+        self.metrics = inference.metrics
+        self.max_body_bytes = max_body_bytes
+        self.max_held_bytes = max_held_bytes
+        self.held = 0
+        self.active = 0
+        self.draining = False
+
+    def hold(self, size: int) -> None:
+        """Raises Overloaded when the bodies of unanswered requests would take more memory than they may."""
+        if self.held + size > self.max_held_bytes:
+            raise Overloaded(
+                f"the requests that wait hold {self.held} bytes, at most {self.max_held_bytes} are kept; send this one later",
+                {"retry-after": "1"},
+            )
+        self.held += size
+
+
+class Exchange:
+    """One question and its reply. `on_reply` is called once, on the loop's thread, unless the asker leaves before."""
+
+    __slots__ = (
+        "_holds", "_parts", "_served", "_size", "deadline", "desk", "done", "head", "on_reply", "request_id", "route",
+        "started",
+    )  # fmt: skip
+
+    def __init__(
+        self, desk: Desk, route: str, name: str, version: str | None, head: Head, on_reply: Callable[[Reply], None]
+    ) -> None:
+        self.desk = desk
+        self.route = route
+        self.head = head
+        self.on_reply = on_reply
+        self.done = False
+        self.started = time.perf_counter()
+        self.deadline = math.inf
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._holds = 0
+        self.request_id = request_id(head)
+        desk.active += 1
+        try:
+            self._open(desk, name, version)
+        except Refusal as refusal:
+            self.refuse(refusal)
+
+    def _open(self, desk: Desk, name: str, version: str | None) -> None:
+        head = self.head
+        if TWICE in head:
+            raise Refusal(f"the header {head[TWICE].decode()} is there twice; it has two readings")
+        if head.get(ENCODING, b"").strip().lower() not in FORMATS:
+            raise UnsupportedEncoding("content-encoding: expected gzip, deflate or identity")
+        self._served = desk.inference.find(name, version)
+        if TIMEOUT in head:
+            self._allow(_milliseconds(head[TIMEOUT]))
+        length = head.get(LENGTH)
+        if length is not None:
+            self._declare(length)
+
+    def _declare(self, length: bytes) -> None:
+        if not length.isdigit():
+            raise Refusal("content-length: expected a number of bytes")
+        if len(length) > 18 or int(length) > self.desk.max_body_bytes:
+            raise too_large(self.desk.max_body_bytes)
+        self._hold(int(length))
+
+    def _hold(self, size: int) -> None:
+        self.desk.hold(size - self._holds)
+        self._holds = size
+
+    def _allow(self, seconds: float) -> None:
+        self.deadline = min(self.deadline, self.started + seconds)
+
+    def feed(self, part: bytes) -> None:
+        """The next bytes of the body."""
+        if self.done:
+            return None
+        self._size += len(part)
+        if self._size > self._holds:
+            try:
+                if self._size > self.desk.max_body_bytes:
+                    raise too_large(self.desk.max_body_bytes)
+                self._hold(self._size)
+            except Refusal as refusal:
+                return self.refuse(refusal)
+        self._parts.append(part)
+        return None
+
+    def complete(self) -> None:
+        """The body is here."""
+        if self.done:
+            return None
+        parts, self._parts = self._parts, []
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        given = self.head.get(HEADER_LENGTH, b"")
+        text = int(given) if given.isdigit() and len(given) <= 12 else len(body)
+        if ENCODING in self.head or text > BIG_TEXT:
+            self._aside(self._read, body, then=self._ask)
+        else:
+            try:
+                question = self._read(body)
+            except Exception as error:
+                return self.refuse(error)
+            self._ask(question)
+        return None
+
+    def _read(self, body: bytes) -> Question:
+        encoding = self.head.get(ENCODING)
+        if encoding is not None:
+            body = inflate(body, encoding.strip().lower(), self.desk.max_body_bytes)
+        given = self.head.get(HEADER_LENGTH)
+        return self._served.decoder.decode(body, None if given is None else str(given, "latin-1"))
+
+    def _ask(self, question: Question) -> None:
+        if self.done:
+            return
+        try:
+            if question.timeout_us is not None:
+                self._allow(_microseconds(question.timeout_us))
+            feeds = self._served.model.signature.fit(question.feeds)
+            rows = len(next(iter(feeds.values())))
+            if ENCODING in self.head:
+                self._hold(max(self._holds, sum(array.nbytes for array in feeds.values())))
+            job = Job(feeds, rows, lambda outcome: self._settle(question, outcome), self._is_wanted, self.deadline)
+            self._served.batcher.put(job, self.desk.active == 1)
+        except Exception as error:
+            self.refuse(error)
+
+    def _is_wanted(self) -> bool:
+        return not self.done
+
+    def _settle(self, question: Question, outcome: Outcome) -> None:
+        if self.done:
+            return None
+        if isinstance(outcome, Refusal):
+            return self.refuse(outcome)
+        numbers = sum(outcome[tensor.name].size for tensor, binary in question.outputs if not binary)
+        if numbers > BIG_ANSWER and self.desk.active > 1:
+            return self._aside(self._write, question, outcome, then=self._reply)
+        try:
+            reply = self._write(question, outcome)
+        except Exception as error:
+            return self.refuse(error)
+        return self._reply(reply)
+
+    def _write(self, question: Question, answers: Mapping[str, Array]) -> Reply:
+        answer = self._served.encoder.encode(question, answers)
+        lines = _kind(answer)
+        body = answer.body
+        if len(body) >= WORTH_GZIP and ACCEPTED in self.head and accepts_gzip(self.head[ACCEPTED]):
+            body = gzip.compress(body, 1, mtime=0)
+            lines += b"content-encoding: gzip\r\nvary: accept-encoding\r\n"
+        return Reply(
+            200,
+            b"%bcontent-length: %d\r\n%bx-model-digest: %b\r\nx-request-id: %b\r\n"
+            % (lines, len(body), SAFE, self._served.model.digest.encode(), self.request_id.encode()),
+            body,
+        )
+
+    def _aside(self, work: Callable[..., object], *given: object, then: Callable[..., None]) -> None:
+        """On the worker's thread, which leaves the loop to others."""
+
+        def finished(done: "asyncio.Future[object]") -> None:
+            if self.done or done.cancelled():
+                return
+            error = done.exception()
+            if error is None:
+                then(done.result())
+            else:
+                self.refuse(error)
+
+        asyncio.get_running_loop().run_in_executor(self.desk.inference.worker, work, *given).add_done_callback(finished)
+
+    def refuse(self, error: BaseException) -> None:
+        if self.done:
+            return
+        refusal = error if isinstance(error, Refusal) else Internal("the server failed; its log has this request id")
+        if refusal.status == 500:
+            cause = error.__cause__ or error
+            event("request_failed", level=logging.ERROR, error=cause, code=refusal.code, request_id=self.request_id)
+        self.desk.metrics.refused(refusal.code)
+        self._reply(refused(refusal, self.request_id))
+
+    def _reply(self, reply: Reply) -> None:
+        self._close(reply.status)
+        self.on_reply(reply)
+
+    def abandon(self) -> None:
+        """The asker has left: what is not done yet never will be."""
+        if not self.done:
+            self._close(CLIENT_LEFT)
+
+    def _close(self, status: int) -> None:
+        self.done = True
+        self._parts = []
+        desk = self.desk
+        desk.active -= 1
+        desk.held -= self._holds
+        desk.metrics.request(self.route, status, time.perf_counter() - self.started)
+
+
+def _kind(answer: Answer) -> bytes:
+    if answer.json_size is None:
+        return b"content-type: application/json\r\n"
+    return b"content-type: application/octet-stream\r\n%b: %d\r\n" % (HEADER_LENGTH, answer.json_size)
+
+
+def _milliseconds(value: bytes) -> float:
+    if not (value.isdigit() and len(value) <= 9 and int(value) > 0):
+        raise Refusal(f"{TIMEOUT.decode()}: expected a whole number of milliseconds from 1")
+    return int(value) / 1e3
+
+
+def _microseconds(value: int) -> float:
+    if value <= 0:
+        raise Refusal(f"the request: parameter 'timeout' is {shown(value)}, expected microseconds from 1")
+    return value / 1e6
+
+
+def accepts_gzip(value: bytes) -> bool:
+    """Does an Accept-Encoding header name gzip, or anything, with a weight above 0?"""
+    weights = {}
+    for part in value.lower().split(b","):
+        coding, _, parameters = part.partition(b";")
+        weight = parameters.partition(b"q=")[2].strip()
+        weights[coding.strip()] = weight.strip(b"0.") != b"" or not weight
+    return weights.get(b"gzip", weights.get(b"*", False))
