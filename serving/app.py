@@ -16,13 +16,13 @@ from serving.envelope import Envelope
 from serving.errors import InvalidInput, MethodNotAllowed, NotFound, Refusal
 from serving.front import MODEL, VERSION, VERSIONED
 from serving.inference import Inference
-from serving.limits import App, BodyLimit
+from serving.limits import BodyLimit
 from serving.metrics import CONTENT_TYPE
 
 EXTENSIONS = ["binary_tensor_data"]
 
 
-def create_app(inference: Inference, max_body_bytes: int) -> App:
+def create_app(inference: Inference, max_body_bytes: int) -> FastAPI:
     app = FastAPI(
         title="Unjar",
         version=VERSION,

@@ -14,6 +14,8 @@ import httpx
 from fastapi import FastAPI
 
 from serving.app import create_app
+from serving.exchange import Desk
+from serving.front import Front
 from serving.inference import Inference
 from serving.metrics import Metrics
 
@@ -60,12 +62,17 @@ Ask = Callable[..., httpx.Response]
 
 def asker(content: bytes, *, name: str = "test", max_body_bytes: int = 1 << 20, max_rows: int = 100) -> Ask:
     """ask(method, path, ...) of an application in this process; `ask.inference` is behind it."""
-    inference = Inference(name, max_rows, Metrics())
+    inference = Inference(name, Metrics(), max_rows, max_waiting=100)
     inference.load(content, "test.onnx")
-    return over(create_app(inference, max_body_bytes), inference)
+    return over(front(inference, max_body_bytes), inference)
 
 
-def over(app: FastAPI, inference: Inference) -> Ask:
+def front(inference: Inference, max_body_bytes: int, app: FastAPI | None = None) -> Front:
+    desk = Desk(inference, max_body_bytes, max_held_bytes=64 << 20)
+    return Front(desk, lambda: app or create_app(inference, max_body_bytes))
+
+
+def over(app: Front, inference: Inference) -> Ask:
     def ask(method: str, path: str, **options: Any) -> httpx.Response:
         async def once() -> httpx.Response:
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

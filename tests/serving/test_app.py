@@ -14,11 +14,13 @@ from fastapi import Body
 
 from serving import protocol
 from serving.app import create_app
+from serving.batching import Pace
 from serving.errors import REFUSALS
-from serving.inference import Inference, Pace
+from serving.exchange import BIG_TEXT
+from serving.inference import Inference
 from serving.metrics import Metrics
 from tests.serving import graphs
-from tests.serving.asking import Ask, asker, over, question
+from tests.serving.asking import Ask, asker, front, over, question
 
 INFER = "/v2/models/test/infer"
 
@@ -137,7 +139,7 @@ def test_a_failure_of_the_server_shows_nothing_of_itself(ask: Ask, monkeypatch: 
     def fail(*_: object) -> None:
         raise ValueError("secret 4711")
 
-    monkeypatch.setattr("serving.protocol.decode", fail)
+    monkeypatch.setattr("serving.protocol.Decoder.decode", fail)
     refusal = ask("POST", INFER, json=question([1, 2, 3]))
     assert (refusal.status_code, refusal.json()["code"]) == (500, "internal")
     assert refusal.json()["error"] == "the server failed; its log has this request id"
@@ -150,14 +152,14 @@ def test_a_failure_of_the_server_shows_nothing_of_itself(ask: Ask, monkeypatch: 
 @pytest.fixture(scope="module")
 def extended() -> Ask:
     """With a route of the ordinary FastAPI kind, as other rooms add."""
-    inference = Inference("test", 10, Metrics())
+    inference = Inference("test", Metrics(), max_rows=10, max_waiting=10)
     app = create_app(inference, 100)
 
     @app.post("/twice")
     def twice(value: Annotated[int, Body(embed=True)]) -> dict[str, int]:
         return {"twice": value * 2}
 
-    return over(app, inference)
+    return over(front(inference, 100, app), inference)
 
 
 def test_an_ordinary_route_refuses_in_the_same_shape(extended: Ask) -> None:
@@ -185,7 +187,7 @@ def test_a_graph_that_fails_on_good_rows_says_so_and_the_log_says_how(caplog: An
 
 
 def test_nothing_is_served_before_the_model_is_ready() -> None:
-    app = create_app(Inference("test", 10, Metrics()), 1000)
+    app = front(Inference("test", Metrics(), max_rows=10, max_waiting=10), 1000)
 
     async def ask() -> list[httpx.Response]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
@@ -244,24 +246,23 @@ def test_only_long_runs_leave_the_event_loop(expected_s: float, thread: str, mon
     ask = asker(graphs.linear())
     seen: list[str] = []
     inference = ask.inference  # type: ignore[attr-defined]
-    inference._pace = Pace(expected_s, 0.0)
-    monkeypatch.setattr(inference.metrics, "ran", lambda rows, seconds: seen.append(threading.current_thread().name))
+    inference.served.batcher.pace = Pace(expected_s, 0.0)
+    monkeypatch.setattr(inference.metrics, "ran", lambda *_: seen.append(threading.current_thread().name))
     assert ask("POST", INFER, json=question([1, 2, 3])).status_code == 200
     assert seen == [thread]
 
 
-@pytest.mark.parametrize(("size", "thread"), [(1 << 20, "MainThread"), ((1 << 20) + 1, "model_0")])
+@pytest.mark.parametrize(("size", "thread"), [(BIG_TEXT, "MainThread"), (BIG_TEXT + 1, "model_0")])
 def test_only_big_bodies_are_read_off_the_event_loop(size: int, thread: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ask = asker(graphs.linear(), max_body_bytes=2 << 20)
-    ask.inference._pace = Pace(0.0, 0.0)  # type: ignore[attr-defined]
     seen: list[str] = []
-    decode = protocol.decode
+    decode = protocol.Decoder.decode
 
     def watched(*arguments: Any) -> protocol.Question:
         seen.append(threading.current_thread().name)
         return decode(*arguments)
 
-    monkeypatch.setattr("serving.protocol.decode", watched)
+    monkeypatch.setattr(protocol.Decoder, "decode", watched)
     assert ask("POST", INFER, content=json.dumps(question([1, 2, 3])).encode().ljust(size)).status_code == 200
     assert seen == [thread]
 

@@ -23,7 +23,7 @@ RAW = np.array([[1, 2, 3]], np.float32).tobytes()
 
 def decode(body: Any, header: str | None = None) -> Question:
     text = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return protocol.decode(text, header, LINEAR, ROWS)
+    return protocol.Decoder(LINEAR, ROWS).decode(text, header)
 
 
 def binary(size: Any, raw: bytes, header: str | None = None, **more: Any) -> Question:
@@ -104,7 +104,7 @@ def test_a_key_that_is_there_twice_is_refused(body: str) -> None:
 def test_text_with_quotation_marks_is_no_repeated_key() -> None:
     entry = {"name": "X", "datatype": "BYTES", "shape": [1, 2], "data": ['say "hi"', "\\"]}
     body = json.dumps({"inputs": [entry], "id": '"'}).encode()
-    assert protocol.decode(body, None, TEXT, ROWS).feeds["X"].tolist() == [['say "hi"', "\\"]]
+    assert protocol.Decoder(TEXT, ROWS).decode(body, None).feeds["X"].tolist() == [['say "hi"', "\\"]]
 
 
 def test_unknown_parameters_and_fields_are_ignored() -> None:
@@ -124,10 +124,10 @@ def test_outputs_come_in_the_order_asked_for_each_in_its_own_form() -> None:
               {"name": "city", "datatype": "BYTES", "shape": [1, 1], "data": ["Köln"]}]  # fmt: skip
     outputs = [{"name": "old"}, {"name": "label", "parameters": {"binary_data": False}}]
     body = json.dumps({"inputs": inputs, "outputs": outputs, "parameters": {"binary_data_output": True}}).encode()
-    asked = protocol.decode(body, None, TABLE, ROWS)
+    asked = protocol.Decoder(TABLE, ROWS).decode(body, None)
     assert [(tensor.name, raw) for tensor, raw in asked.outputs] == [("old", True), ("label", False)]
     answers = {"old": np.array([[1]]), "label": np.array([["Köln"]], object)}
-    answer = protocol.encode(asked, answers, "m", "1")
+    answer = protocol.Encoder(TABLE, "m", "1").encode(asked, answers)
     said = json.loads(answer.body[: answer.json_size])
     assert said["outputs"][0]["parameters"] == {"binary_data_size": 8}
     assert said["outputs"][1]["data"] == ["Köln"]
@@ -177,7 +177,7 @@ def test_a_header_length_of_zero_is_one_tensor_of_raw_bytes() -> None:
         decode(RAW * 101, "0")
     for signature in (TABLE, TEXT):
         with pytest.raises(Refusal, match="one input of numbers"):
-            protocol.decode(RAW, "0", signature, ROWS)
+            protocol.Decoder(signature, ROWS).decode(RAW, "0")
 
 
 def refused_or_read(body: Any, header: str | None = None) -> bool:

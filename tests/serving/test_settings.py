@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from serving import schema
-from serving.app import VERSION, create_app
+from serving.app import create_app
 from serving.errors import REFUSALS, CannotStart
+from serving.front import VERSION
 from serving.inference import Inference
 from serving.metrics import Metrics
 from serving.settings import PREFIX, Settings
@@ -36,7 +37,7 @@ def test_the_documented_errors_are_the_errors() -> None:
 
 
 def test_every_address_is_documented() -> None:
-    app = create_app(Inference("m", 1, Metrics()), 1)
+    app = create_app(Inference("m", Metrics(), 1, 1), 1)
     paths = {path.replace("{name}", "NAME") for path in schema.document(app, "m", None)["paths"] if "{version}" not in path}
     said = set(re.findall(r"`(?:GET|POST) (/[^`]*)`", (ROOT / "docs" / "api.md").read_text()))
     assert said == paths | {"/docs", "/openapi.json"}
