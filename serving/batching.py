@@ -8,10 +8,9 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,6 +25,7 @@ INLINE_S = 200e-6
 ALONE_S = 2e-3
 # A batch of long runs ends when a single one this long would have: who comes next should not wait for a crowd.
 BATCH_S = 50e-3
+MOST_ROWS = 1 << 30
 Outcome = dict[str, Array] | Refusal
 
 
@@ -38,6 +38,12 @@ class Pace:
 
     def expected_s(self, rows: int) -> float:
         return self.first_s + self.row_s * max(rows - 1, 0)
+
+    def rows_within(self, seconds: float) -> int:
+        """How many rows one run may have to take no longer; 0 when not even one."""
+        if self.first_s > seconds:
+            return 0
+        return 1 + int(min((seconds - self.first_s) / self.row_s, MOST_ROWS)) if self.row_s > 0 else MOST_ROWS
 
     @classmethod
     def measure(cls, model: Model) -> "Pace":
@@ -74,16 +80,16 @@ def same_alone(model: Model, pace: Pace) -> bool:
     return True
 
 
-@dataclass(slots=True)
-class Job:
-    """Rows that fit the signature, and who wants to know. `deliver` is called once, on the loop's thread."""
+class Job(Protocol):
+    """Rows that fit the signature, and who wants to know; `settle` is called once, on the loop's thread."""
 
     feeds: dict[str, Array]
     rows: int
-    deliver: Callable[[Outcome], None]
-    wanted: Callable[[], bool]
-    deadline: float = math.inf
-    since: float = field(default_factory=time.perf_counter)
+    since: float
+    deadline: float
+    done: bool
+
+    def settle(self, outcome: Outcome) -> None: ...
 
 
 class Batcher:
@@ -93,13 +99,18 @@ class Batcher:
         self.model = model
         self.metrics = metrics
         self.max_waiting = max_waiting
-        self.pace = pace
+        self.keep(pace)
         self.mixes = mixes
         self._worker = worker
         self._short: deque[Job] = deque()
         self._long: deque[Job] = deque()
         self._turn_is_due = False
         self._busy = False
+
+    def keep(self, pace: Pace) -> None:
+        self.pace = pace
+        self._inline_rows, self._alone_rows = pace.rows_within(INLINE_S), pace.rows_within(ALONE_S)
+        self._batch_rows = pace.rows_within(BATCH_S)
 
     def put(self, job: Job, alone: bool) -> None:
         """Raises Overloaded when too many wait already."""
@@ -110,7 +121,7 @@ class Batcher:
                 f"{waiting} requests wait for the model already; send this one again in {max(after_s, 1)} s",
                 {"retry-after": str(max(after_s, 1))},
             )
-        if self.pace.expected_s(job.rows) <= (ALONE_S if alone and not waiting and not self._busy else INLINE_S):
+        if job.rows <= (self._alone_rows if alone and not waiting and not self._busy else self._inline_rows):
             self._short.append(job)
             if not self._turn_is_due:
                 self._turn_is_due = True
@@ -121,7 +132,7 @@ class Batcher:
 
     def _turn(self) -> None:
         self._turn_is_due = False
-        batch = self._take(self._short, INLINE_S)
+        batch = self._take(self._short, self._inline_rows)
         if self._short:
             # The loop reads its sockets in between.
             self._turn_is_due = True
@@ -129,18 +140,18 @@ class Batcher:
         if batch:
             _deliver(batch, self._run(batch))
 
-    def _take(self, queue: deque[Job], limit_s: float) -> list[Job]:
+    def _take(self, queue: deque[Job], most_rows: int) -> list[Job]:
         """The oldest jobs that are still wanted, as many as the time allows and at least one."""
         batch: list[Job] = []
         rows, now = 0, time.perf_counter()
         while queue:
             job = queue[0]
-            if not job.wanted():
+            if job.done:
                 queue.popleft()
             elif job.deadline <= now:
                 late = DeadlineExceeded("the time this request allowed was over before its turn; the model was not run")
-                queue.popleft().deliver(late)
-            elif batch and (not self.mixes or self.pace.expected_s(rows + job.rows) > limit_s):
+                queue.popleft().settle(late)
+            elif batch and (not self.mixes or rows + job.rows > most_rows):
                 break
             else:
                 batch.append(queue.popleft())
@@ -150,7 +161,7 @@ class Batcher:
     def _start(self) -> None:
         if self._busy:
             return
-        batch = self._take(self._long, BATCH_S)
+        batch = self._take(self._long, self._batch_rows)
         if batch:
             self._busy = True
             loop = asyncio.get_running_loop()
@@ -200,7 +211,7 @@ class Batcher:
 
 def _deliver(batch: list[Job], outcomes: list[Outcome]) -> None:
     for job, outcome in zip(batch, outcomes, strict=True):
-        job.deliver(outcome)
+        job.settle(outcome)
 
 
 def _refusal(error: Exception) -> Refusal:

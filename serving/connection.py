@@ -20,6 +20,8 @@ from serving.logs import event
 
 UVICORN = "0.54.0"
 MAX_HEADER_BYTES = 64 << 10
+# Where none of these is, a request is plain; HTTP/1.0 keeps a connection only when one asks for it.
+SPECIAL = frozenset((b"connection", b"upgrade", b"expect", ENCODING))
 CLOSE = b"connection: close\r\n"
 
 
@@ -73,7 +75,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.head: Head = {}
-        self.hot = False
+        self.hot = self.special = False
         self.receiving = False
         self.since = 0.0
         self.header_bytes = 0
@@ -139,50 +141,54 @@ class Connection(HttpToolsProtocol):
         self.headers = []
         self.head = {}
         self.header_bytes = 0
-        self.expect_100_continue = False
+        self.expect_100_continue = self.special = False
         self.receiving = True
         self.since = time.monotonic()
 
     def on_url(self, url: bytes) -> None:
         self.url += url
-        self._count(len(url))
+        self.header_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         self.headers.append((name, value))
-        self._count(len(name) + len(value))
+        self.header_bytes += len(name) + len(value)
+        if self.header_bytes > MAX_HEADER_BYTES:
+            raise HeadersTooLarge(f"the request's line and headers have more than {MAX_HEADER_BYTES} bytes")
         if name in HEADERS:
             if name in self.head:
                 self.head[TWICE] = name
             self.head[name] = value
-        elif name == b"expect":
-            self.expect_100_continue = value.lower() == b"100-continue"
-
-    def _count(self, size: int) -> None:
-        self.header_bytes += size
-        if self.header_bytes > MAX_HEADER_BYTES:
-            raise HeadersTooLarge(f"the request's line and headers have more than {MAX_HEADER_BYTES} bytes")
+        if name in SPECIAL:
+            self.special = True
+            if name == b"expect":
+                self.expect_100_continue = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         parser = self.parser
+        keep_alive = parser.should_keep_alive()
         self.hot = (
-            self.url == self.url_of_model
-            and parser.get_method() == b"POST"
-            and not self.expect_100_continue
-            and ENCODING not in self.head
-            and parser.get_http_version() == "1.1"
-            and not parser.should_upgrade()
+            self.url == self.url_of_model and parser.get_method() == b"POST" and not (self.special and self._is_special())
         )
         if not self.hot:
             return self._common_way()
         before = self.cycle
-        cycle = Cycle(self, parser.should_keep_alive(), before is None or before.response_complete)
+        cycle = Cycle(self, keep_alive, before is None or before.response_complete)
         self.cycle = cycle  # type: ignore[assignment]
         if not cycle.turn:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]
         cycle.exchange = Exchange(self.desk, INFER, self.desk.inference.name, None, self.head, cycle.on_reply)
         return None
+
+    def _is_special(self) -> bool:
+        parser = self.parser
+        return (
+            self.expect_100_continue
+            or ENCODING in self.head
+            or bool(parser.should_upgrade())
+            or parser.get_http_version() != "1.1"
+        )
 
     def _common_way(self) -> None:
         url, headers, expected = self.url, self.headers, self.expect_100_continue
@@ -207,18 +213,15 @@ class Connection(HttpToolsProtocol):
     def write_reply(self, cycle: Cycle, reply: Reply) -> None:
         cycle.response_complete = True
         cycle.exchange = None
-        if self.transport.is_closing():
+        transport = self.transport
+        if transport.is_closing():
             return
-        self._write(reply, cycle.keep_alive)
+        close = b"" if cycle.keep_alive else CLOSE
+        status, lines, body = reply
+        transport.write(b"%b%b%b%b\r\n%b" % (STATUS_LINE[status], self._default_lines(), lines, close, body))
         if not cycle.keep_alive:
-            self.transport.close()
+            transport.close()
         self.on_response_complete()
-
-    def _write(self, reply: Reply, keep_alive: bool) -> None:
-        close = b"" if keep_alive else CLOSE
-        self.transport.write(
-            b"%b%b%b%b\r\n%b" % (STATUS_LINE[reply.status], self._default_lines(), reply.lines, close, reply.body)
-        )
 
     def _default_lines(self) -> bytes:
         """The date, which uvicorn makes anew each second."""
@@ -229,10 +232,9 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
         self.since = time.monotonic()
-        self._next()
+        if (self.pipeline or self.flow.read_paused or self.flow.write_paused) and not self.transport.is_closing():
+            self._next()
 
     def _next(self) -> None:
         """The next pipelined request, unless the client does not read what it asked for."""

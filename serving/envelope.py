@@ -9,8 +9,9 @@ import time
 from starlette.requests import ClientDisconnect
 
 from serving.errors import Internal, Refusal
-from serving.exchange import CLIENT_LEFT, SAFE, read_head, refused, request_id
+from serving.exchange import CLIENT_LEFT, read_head, refused, request_id
 from serving.front import send_reply
+from serving.inference import SAFE
 from serving.limits import App, Message, Receive, Scope, Send
 from serving.logs import event
 from serving.metrics import Metrics

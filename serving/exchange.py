@@ -11,18 +11,19 @@ import logging
 import math
 import re
 import secrets
+import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
-from serving.batching import Job, Outcome
+from serving.batching import Outcome
 from serving.errors import Internal, Overloaded, Refusal, UnsupportedEncoding, body_of, shown
-from serving.inference import Inference
+from serving.inference import SAFE, Inference
 from serving.limits import FORMATS, inflate, too_large
 from serving.logs import event
-from serving.protocol import HEADER, Answer, Question
+from serving.protocol import HEADER, Question
 from serving.signature import Array
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -34,7 +35,8 @@ TIMEOUT, ACCEPTED = b"x-request-timeout-ms", b"accept-encoding"
 HEADERS = frozenset((LENGTH, ENCODING, HEADER_LENGTH, ID, AUTHORIZATION, TRACE, TIMEOUT, ACCEPTED))
 TWICE = b""
 CLIENT_LEFT = 499
-SAFE = b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
+JSON = b"content-type: application/json\r\n"
+BYTES = b"content-type: application/octet-stream\r\n" + HEADER_LENGTH + b": %d\r\n"
 # JSON text that takes longer to read than others should wait, and as many numbers to write.
 BIG_TEXT = 256 << 10
 BIG_ANSWER = 8192
@@ -52,8 +54,7 @@ def request_id(head: Head) -> str:
     return f"{_prefix}{next(_count):012x}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """`lines` are the headers as HTTP/1.1 writes them, each with its end of line."""
 
     status: int
@@ -105,8 +106,8 @@ class Exchange:
     """One question and its reply. `on_reply` is called once, on the loop's thread, unless the asker leaves before."""
 
     __slots__ = (
-        "_holds", "_parts", "_served", "_size", "deadline", "desk", "done", "head", "on_reply", "request_id", "route",
-        "started",
+        "_form", "_holds", "_parts", "_served", "_size", "deadline", "desk", "done", "feeds", "head", "on_reply", "request_id",
+        "route", "rows", "since", "started",
     )  # fmt: skip
 
     def __init__(
@@ -125,29 +126,26 @@ class Exchange:
         self.request_id = request_id(head)
         desk.active += 1
         try:
-            self._open(desk, name, version)
+            if TWICE in head:
+                raise Refusal(f"the header {head[TWICE].decode()} is there twice; it has two readings")
+            if ENCODING in head and head[ENCODING].strip().lower() not in FORMATS:
+                raise UnsupportedEncoding("content-encoding: expected gzip, deflate or identity")
+            self._served = desk.inference.find(name, version)
+            if TIMEOUT in head:
+                self._allow(_milliseconds(head[TIMEOUT]))
+            if LENGTH in head:
+                self._declare(head[LENGTH])
         except Refusal as refusal:
             self.refuse(refusal)
-
-    def _open(self, desk: Desk, name: str, version: str | None) -> None:
-        head = self.head
-        if TWICE in head:
-            raise Refusal(f"the header {head[TWICE].decode()} is there twice; it has two readings")
-        if head.get(ENCODING, b"").strip().lower() not in FORMATS:
-            raise UnsupportedEncoding("content-encoding: expected gzip, deflate or identity")
-        self._served = desk.inference.find(name, version)
-        if TIMEOUT in head:
-            self._allow(_milliseconds(head[TIMEOUT]))
-        length = head.get(LENGTH)
-        if length is not None:
-            self._declare(length)
 
     def _declare(self, length: bytes) -> None:
         if not length.isdigit():
             raise Refusal("content-length: expected a number of bytes")
-        if len(length) > 18 or int(length) > self.desk.max_body_bytes:
+        size = int(length) if len(length) <= 18 else sys.maxsize
+        if size > self.desk.max_body_bytes:
             raise too_large(self.desk.max_body_bytes)
-        self._hold(int(length))
+        self.desk.hold(size)
+        self._holds = size
 
     def _hold(self, size: int) -> None:
         self.desk.hold(size - self._holds)
@@ -177,69 +175,61 @@ class Exchange:
             return None
         parts, self._parts = self._parts, []
         body = parts[0] if len(parts) == 1 else b"".join(parts)
-        given = self.head.get(HEADER_LENGTH, b"")
-        text = int(given) if given.isdigit() and len(given) <= 12 else len(body)
-        if ENCODING in self.head or text > BIG_TEXT:
-            self._aside(self._read, body, then=self._ask)
-        else:
-            try:
-                question = self._read(body)
-            except Exception as error:
-                return self.refuse(error)
-            self._ask(question)
-        return None
+        if len(body) > BIG_TEXT or ENCODING in self.head:
+            given = self.head.get(HEADER_LENGTH, b"")
+            # What is behind the JSON is not read, only pointed at.
+            if ENCODING in self.head or not given.isdigit() or len(given) > 12 or int(given) > BIG_TEXT:
+                return self._aside(self._read, body, then=self._ask)
+        try:
+            question = self._read(body)
+        except Exception as error:
+            return self.refuse(error)
+        return self._ask(question)
 
     def _read(self, body: bytes) -> Question:
-        encoding = self.head.get(ENCODING)
-        if encoding is not None:
-            body = inflate(body, encoding.strip().lower(), self.desk.max_body_bytes)
-        given = self.head.get(HEADER_LENGTH)
-        return self._served.decoder.decode(body, None if given is None else str(given, "latin-1"))
+        head = self.head
+        if ENCODING in head:
+            body = inflate(body, head[ENCODING].strip().lower(), self.desk.max_body_bytes)
+        return self._served.decoder.decode(body, str(head[HEADER_LENGTH], "latin-1") if HEADER_LENGTH in head else None)
 
     def _ask(self, question: Question) -> None:
         if self.done:
             return
+        self._form, self.feeds = question
+        self.rows = self._form.rows
+        self.since = time.perf_counter()
         try:
-            if question.timeout_us is not None:
-                self._allow(_microseconds(question.timeout_us))
-            feeds = self._served.model.signature.fit(question.feeds)
-            rows = len(next(iter(feeds.values())))
+            if self._form.timeout_us is not None:
+                self._allow(_microseconds(self._form.timeout_us))
             if ENCODING in self.head:
-                self._hold(max(self._holds, sum(array.nbytes for array in feeds.values())))
-            job = Job(feeds, rows, lambda outcome: self._settle(question, outcome), self._is_wanted, self.deadline)
-            self._served.batcher.put(job, self.desk.active == 1)
+                self._hold(max(self._holds, sum(array.nbytes for array in self.feeds.values())))
+            self._served.batcher.put(self, self.desk.active == 1)
         except Exception as error:
             self.refuse(error)
 
-    def _is_wanted(self) -> bool:
-        return not self.done
-
-    def _settle(self, question: Question, outcome: Outcome) -> None:
+    def settle(self, outcome: Outcome) -> None:
+        """The model has answered, or will not."""
         if self.done:
             return None
         if isinstance(outcome, Refusal):
             return self.refuse(outcome)
-        numbers = sum(outcome[tensor.name].size for tensor, binary in question.outputs if not binary)
-        if numbers > BIG_ANSWER and self.desk.active > 1:
-            return self._aside(self._write, question, outcome, then=self._reply)
+        if self._form.written_numbers > BIG_ANSWER and self.desk.active > 1:
+            return self._aside(self._write, outcome, then=self._reply)
         try:
-            reply = self._write(question, outcome)
+            reply = self._write(outcome)
         except Exception as error:
             return self.refuse(error)
         return self._reply(reply)
 
-    def _write(self, question: Question, answers: Mapping[str, Array]) -> Reply:
-        answer = self._served.encoder.encode(question, answers)
-        lines = _kind(answer)
-        body = answer.body
+    def _write(self, answers: Mapping[str, Array]) -> Reply:
+        served = self._served
+        body, json_size = served.encoder.encode(self._form, answers)
+        lines = JSON if json_size is None else BYTES % json_size
         if len(body) >= WORTH_GZIP and ACCEPTED in self.head and accepts_gzip(self.head[ACCEPTED]):
             body = gzip.compress(body, 1, mtime=0)
             lines += b"content-encoding: gzip\r\nvary: accept-encoding\r\n"
         return Reply(
-            200,
-            b"%bcontent-length: %d\r\n%bx-model-digest: %b\r\nx-request-id: %b\r\n"
-            % (lines, len(body), SAFE, self._served.model.digest.encode(), self.request_id.encode()),
-            body,
+            200, b"%bcontent-length: %d\r\n%b%b\r\n" % (lines, len(body), served.lines, self.request_id.encode()), body
         )
 
     def _aside(self, work: Callable[..., object], *given: object, then: Callable[..., None]) -> None:
@@ -282,12 +272,6 @@ class Exchange:
         desk.active -= 1
         desk.held -= self._holds
         desk.metrics.request(self.route, status, time.perf_counter() - self.started)
-
-
-def _kind(answer: Answer) -> bytes:
-    if answer.json_size is None:
-        return b"content-type: application/json\r\n"
-    return b"content-type: application/octet-stream\r\n%b: %d\r\n" % (HEADER_LENGTH, answer.json_size)
 
 
 def _milliseconds(value: bytes) -> float:

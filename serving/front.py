@@ -15,7 +15,8 @@ from typing import Any
 import orjson
 
 from serving.errors import MethodNotAllowed, NotReady, Refusal
-from serving.exchange import SAFE, Desk, Exchange, Reply, read_head, refused, request_id
+from serving.exchange import Desk, Exchange, Reply, read_head, refused, request_id
+from serving.inference import SAFE
 from serving.limits import App, Receive, Scope, Send
 
 VERSION = "0.1.0"

@@ -13,16 +13,22 @@ from serving.model import Model
 from serving.protocol import Decoder, Encoder
 from serving.verification import Gap
 
+SAFE = b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
+
 
 @dataclass(frozen=True)
 class Served:
-    """A model that is ready, with what reads its requests, runs them and writes its answers."""
+    """A model that is ready, with what reads its requests, runs them and writes its answers.
+
+    `lines`: the headers that all its answers have, up to the request's id.
+    """
 
     model: Model
     gaps: dict[str, Gap]
     decoder: Decoder
     encoder: Encoder
     batcher: Batcher
+    lines: bytes
 
 
 class Inference:
@@ -47,9 +53,9 @@ class Inference:
 
     def serve(self, model: Model, gaps: dict[str, Gap], pace: Pace, mixes: bool) -> None:
         decoder, encoder = Decoder(model.signature, self.max_rows), Encoder(model.signature, self.name, model.version)
-        self.served = Served(
-            model, gaps, decoder, encoder, Batcher(model, pace, mixes, self.worker, self.metrics, self.max_waiting)
-        )
+        batcher = Batcher(model, pace, mixes, self.worker, self.metrics, self.max_waiting)
+        lines = b"%bx-model-digest: %b\r\nx-request-id: " % (SAFE, model.digest.encode())
+        self.served = Served(model, gaps, decoder, encoder, batcher, lines)
 
     def find(self, name: str, version: str | None) -> Served:
         """Raises UnknownModel or NotReady."""

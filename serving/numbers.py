@@ -12,16 +12,27 @@ from typing import Any
 import numpy as np
 import simdjson
 
-from serving.signature import DTYPES, Array
+from serving.signature import Array
 
 START = re.compile(rb'"data"\s*:\s*(?=\[)')
 # simdjson reads -0 as the whole number 0.
 MINUS_ZERO = re.compile(rb"-0(?![.\deE])")
 # No client can know it, so a string that begins with it stands for a list that was cut out.
 MARK = secrets.token_hex(8)
-BUFFERS = {"f": ("d", np.float64), "i": ("i", np.int64), "u": ("u", np.uint64)}
+MARKS = tuple(f'"{MARK}{i}"'.encode() for i in range(64))
+BUFFERS: dict[str, tuple[Any, Any]] = {"f": ("d", np.float64), "i": ("i", np.int64), "u": ("u", np.uint64)}
 BIG = 1 << 20
-_own = threading.local()
+CLOSING = ord("]")
+
+
+class _Own(threading.local):
+    """A parser for each thread. Its buffers grow with the text, so that a large one gets a parser of its own."""
+
+    def __init__(self) -> None:
+        self.parser = simdjson.Parser()
+
+
+_own = _Own()
 
 
 def cut(text: bytes) -> tuple[bytes, list[bytes]]:
@@ -32,19 +43,27 @@ def cut(text: bytes) -> tuple[bytes, list[bytes]]:
     kept: list[bytes] = []
     found: list[bytes] = []
     at = 0
-    while match is not None:
+    while match is not None and len(found) < len(MARKS):
         start = match.end()
-        # The next string or the end of the object, whichever comes first; the quote first, or a body without a brace is
-        # searched to its end for every list.
-        end = text.find(b'"', start)
-        brace = text.find(b"}", start, end) if end >= 0 else text.find(b"}", start)
-        end = text.rfind(b"]", start, brace if brace >= 0 else end if end >= 0 else start) + 1
+        end = _end(text, start)
         if end:
-            kept += (text[at:start], f'"{MARK}{len(found)}"'.encode())
+            kept += (text[at:start], MARKS[len(found)])
             found.append(text[start:end])
             at = end
-        match = START.search(text, max(end, start))
-    return b"".join((*kept, text[at:])), found
+        match = START.search(text, end or start)
+    kept.append(text[at:])
+    return b"".join(kept), found
+
+
+def _end(text: bytes, start: int) -> int:
+    """Behind the last bracket before the next string or the end of the object; 0 when there is none."""
+    # The quote first, or a body without a brace would be searched to its end for every list.
+    quote = text.find(b'"', start)
+    brace = text.find(b"}", start, quote) if quote >= 0 else text.find(b"}", start)
+    end = brace if brace >= 0 else quote
+    if end < 0:
+        return 0
+    return end if text[end - 1] == CLOSING else text.rfind(b"]", start, end) + 1
 
 
 def marked(value: object) -> int | None:
@@ -52,37 +71,29 @@ def marked(value: object) -> int | None:
     return int(value[len(MARK) :]) if type(value) is str and value.startswith(MARK) else None
 
 
-def read(text: bytes, datatype: str, shape: list[int]) -> Array | None:
-    """The array in this shape, or None when it takes the strict reader to tell what this is."""
-    dtype = DTYPES[datatype]
-    if dtype.kind not in BUFFERS or len(shape) > 2:
+def read(text: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array | None:
+    """The array, or None when it takes the strict reader to tell what this is."""
+    buffer = BUFFERS.get(dtype.kind)
+    if buffer is None or len(shape) > 2:
         return None
-    kind, wide = BUFFERS[dtype.kind]
+    kind, wide = buffer
     try:
-        parsed = _parser(len(text)).parse(text)
+        parsed: Any = (_own.parser if len(text) < BIG else simdjson.Parser()).parse(text)
         # as_buffer flattens whatever nesting it meets.
-        if text.find(b"[", 1) >= 0 and not _is_table(text, parsed, shape):
+        if text.find(b"[", 1) < 0:
+            if len(parsed) != (shape[0] * shape[1] if len(shape) == 2 else shape[0]):
+                return None
+        elif not _is_table(text, parsed, shape):
             return None
-        array: Array = np.frombuffer(parsed.as_buffer(of_type=kind), wide)
-    except (ValueError, TypeError):
+        array: Array = np.ndarray(shape, wide, parsed.as_buffer(of_type=kind))
+    except (ValueError, TypeError, RuntimeError):
         return None
-    if len(array) != (shape[0] * shape[1] if len(shape) == 2 else shape[0]):
+    if kind == "d" and np.count_nonzero(array) != array.size and MINUS_ZERO.search(text):
         return None
-    return _narrowed(array, dtype, text, shape)
+    return array if dtype is array.dtype else _narrowed(array, dtype)
 
 
-def _parser(size: int) -> Any:
-    """One for each thread; its buffers grow with the text, so that a large one gets its own."""
-    if size > BIG:
-        return simdjson.Parser()
-    try:
-        return _own.parser
-    except AttributeError:
-        _own.parser = simdjson.Parser()
-        return _own.parser
-
-
-def _is_table(text: bytes, parsed: Any, shape: list[int]) -> bool:
+def _is_table(text: bytes, parsed: Any, shape: tuple[int, ...]) -> bool:
     """A list of as many lists of numbers as the shape says: with one bracket for each, nothing can lie deeper."""
     if len(shape) != 2 or text.count(b"[") != 1 + shape[0]:
         return False
@@ -90,18 +101,8 @@ def _is_table(text: bytes, parsed: Any, shape: list[int]) -> bool:
     return len(parsed) == shape[0] and all(len(row) == columns for row in parsed)
 
 
-def _narrowed(array: Array, dtype: np.dtype[Any], text: bytes, shape: list[int]) -> Array | None:
-    if dtype.kind == "f":
-        if np.count_nonzero(array) != len(array) and MINUS_ZERO.search(text):
-            return None
-        if dtype != array.dtype:
-            with np.errstate(over="ignore"):
-                array = array.astype(dtype)
-            if not np.isfinite(array).all():
-                return None
-    elif dtype != array.dtype:
+def _narrowed(array: Array, dtype: np.dtype[Any]) -> Array | None:
+    with np.errstate(over="ignore"):
         narrow = array.astype(dtype)
-        if not np.array_equal(narrow, array):
-            return None
-        array = narrow
-    return array.reshape(shape)
+    held = np.isfinite(narrow).all() if dtype.kind == "f" else np.array_equal(narrow, array)
+    return narrow if held else None

@@ -6,9 +6,11 @@ refused.
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -26,24 +28,6 @@ TOO_DEEP = "the request is not JSON this server reads: nested too deeply"
 
 
 @dataclass(frozen=True)
-class Question:
-    """The tensors, and the outputs asked for: each with whether it is wanted as raw bytes."""
-
-    id: str | None
-    feeds: dict[str, Array]
-    outputs: list[tuple[Tensor, bool]]
-    timeout_us: int | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """`json_size` is set when raw bytes follow the JSON."""
-
-    body: bytes
-    json_size: int | None = None
-
-
-@dataclass(frozen=True)
 class _Input:
     """`data` is the list itself, the number of the list that was cut out, or None for `size` bytes behind the JSON."""
 
@@ -53,15 +37,39 @@ class _Input:
     data: list[Any] | int | None
     size: int
 
+    @cached_property
+    def array(self) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        return DTYPES[self.datatype], tuple(self.shape)
+
 
 @dataclass(frozen=True)
-class _Form:
-    """A request without its numbers."""
+class Form:
+    """A request without its numbers. `outputs`: what is asked for, each with whether it is wanted as raw bytes."""
 
     id: str | None
     inputs: list[_Input]
     outputs: list[tuple[Tensor, bool]]
     timeout_us: int | None
+    rows: int
+
+    @cached_property
+    def written_numbers(self) -> int:
+        """How many numbers the answer writes in JSON."""
+        return self.rows * sum(abs(math.prod(tensor.shape[1:])) for tensor, binary in self.outputs if not binary)
+
+
+class Question(NamedTuple):
+    """The arrays are of the model's datatypes and shapes; their values are still to be checked."""
+
+    form: Form
+    feeds: dict[str, Array]
+
+
+class Answer(NamedTuple):
+    """`json_size` is set when raw bytes follow the JSON."""
+
+    body: bytes
+    json_size: int | None = None
 
 
 class Decoder:
@@ -73,7 +81,8 @@ class Decoder:
     def __init__(self, signature: Signature, max_rows: int) -> None:
         self.signature = signature
         self.max_rows = max_rows
-        self._forms: dict[bytes, _Form] = {}
+        self._forms: dict[bytes, Form] = {}
+        self._dtypes = {tensor.name: tensor.dtype for tensor in signature.inputs}
 
     def decode(self, body: bytes, header_length: str | None) -> Question:
         """Raises Refusal: what was found, in which tensor, what was expected."""
@@ -95,26 +104,60 @@ class Decoder:
             if form is None:
                 form = self._form(rest)
                 self._keep(rest, form)
-            return _filled(form, lists, binary)
+            return self._filled(form, lists, binary)
         except (_Unclear, InvalidJson):
             # The strict reader knows what is wrong and where, or that nothing is.
-            return _filled(self._form(text), [], binary)
+            return self._filled(self._form(text), [], binary)
 
-    def _keep(self, rest: bytes, form: _Form) -> None:
+    def _keep(self, rest: bytes, form: Form) -> None:
         if form.id is None and len(rest) <= LONGEST_FORM and all(type(entry.data) is not list for entry in form.inputs):
             if len(self._forms) >= MOST_FORMS:
                 self._forms.clear()
             self._forms[rest] = form
 
-    def _form(self, text: bytes) -> _Form:
+    def _form(self, text: bytes) -> Form:
         document = _load(text)
         entries = _field(document, "inputs", list, "the request")
         if not entries:
             raise Refusal("the request: 'inputs' is empty")
-        inputs = [_input(entry, self.max_rows) for entry in entries]
-        _refuse_repeated_keys(text, document, sum(_texts(entry) for entry in inputs))
-        timeout_us = _optional(_parameters(document, "the request"), "timeout", int, "the request")
-        return _Form(_optional(document, "id", str, "the request"), inputs, _outputs(document, self.signature), timeout_us)
+        inputs: dict[str, _Input] = {}
+        for entry in entries:
+            given = _input(entry, self.max_rows)
+            if given.name in inputs:
+                raise InvalidInput(f"input {given.name!r} is there twice")
+            inputs[given.name] = given
+        self.signature.expect({name: given.array for name, given in inputs.items()})
+        _refuse_repeated_keys(text, document, sum(_texts(given) for given in inputs.values()))
+        return Form(
+            id=_optional(document, "id", str, "the request"),
+            inputs=list(inputs.values()),
+            outputs=_outputs(document, self.signature),
+            timeout_us=_optional(_parameters(document, "the request"), "timeout", int, "the request"),
+            rows=next(iter(inputs.values())).shape[0],
+        )
+
+    def _filled(self, form: Form, lists: list[bytes], binary: memoryview | None) -> Question:
+        """The question with its arrays. Raises Refusal or _Unclear."""
+        feeds: dict[str, Array] = {}
+        position, used = 0, 0
+        for entry in form.inputs:
+            if type(entry.data) is int:
+                array: Array | None = numbers.read(lists[entry.data], *entry.array)
+                if array is None:
+                    raise _Unclear
+                used += 1
+            elif type(entry.data) is list:
+                array = tensors.from_json(entry.name, entry.datatype, entry.shape, entry.data)
+            else:
+                array = _bytes(entry, binary, position)
+                position += entry.size
+            wanted = self._dtypes[entry.name]
+            feeds[entry.name] = array if array.dtype is wanted else array.astype(wanted, copy=False)
+        if used != len(lists):
+            raise _Unclear
+        if binary is not None and position != len(binary):
+            raise Refusal(f"the inputs' binary_data_size add up to {position} bytes, {len(binary)} follow the JSON")
+        return Question(form, feeds)
 
     def _raw(self, body: bytes) -> Question:
         """A body of nothing but the single input's bytes; the answer is raw bytes too, as Triton has it."""
@@ -128,36 +171,12 @@ class Decoder:
         shape = [len(body) // row, *tensor.shape[1:]]
         _check_shape(f"input {tensor.name!r}", shape, self.max_rows)
         array = tensors.from_bytes(tensor.name, tensor.datatype, shape, memoryview(body))
-        return Question(None, {tensor.name: array}, [(output, True) for output in self.signature.outputs])
+        form = Form(None, [], [(output, True) for output in self.signature.outputs], None, shape[0])
+        return Question(form, {tensor.name: array})
 
 
 class _Unclear(Exception):
     """A list that was cut out takes the strict reader."""
-
-
-def _filled(form: _Form, lists: list[bytes], binary: memoryview | None) -> Question:
-    """The question with its arrays. Raises Refusal or _Unclear."""
-    feeds: dict[str, Array] = {}
-    position, used = 0, 0
-    for entry in form.inputs:
-        if type(entry.data) is int:
-            array: Array | None = numbers.read(lists[entry.data], entry.datatype, entry.shape)
-            if array is None:
-                raise _Unclear
-            used += 1
-        elif type(entry.data) is list:
-            array = tensors.from_json(entry.name, entry.datatype, entry.shape, entry.data)
-        else:
-            array = _bytes(entry, binary, position)
-            position += entry.size
-        if entry.name in feeds:
-            raise InvalidInput(f"input {entry.name!r} is there twice")
-        feeds[entry.name] = array
-    if used != len(lists):
-        raise _Unclear
-    if binary is not None and position != len(binary):
-        raise Refusal(f"the inputs' binary_data_size add up to {position} bytes, {len(binary)} follow the JSON")
-    return Question(form.id, feeds, form.outputs, form.timeout_us)
 
 
 def _bytes(entry: _Input, binary: memoryview | None, position: int) -> Array:
@@ -304,26 +323,29 @@ class Encoder:
 
     def __init__(self, signature: Signature, name: str, version: str) -> None:
         self._model = orjson.dumps({"model_name": name, "model_version": version})[:-1]
-        self._outputs = {
-            tensor.name: orjson.dumps({"name": tensor.name, "datatype": tensor.datatype})[:-1] + b',"shape":'
-            for tensor in signature.outputs
-        }
+        self._heads: dict[tuple[str, tuple[int, ...]], bytes] = {}
 
-    def encode(self, question: Question, answers: Mapping[str, Array]) -> Answer:
+    def encode(self, form: Form, answers: Mapping[str, Array]) -> Answer:
         """Raises NotInJson for NaN and infinity that were not asked for as raw bytes."""
         entries: list[bytes] = []
         parts: list[bytes | memoryview] = []
-        for tensor, binary in question.outputs:
+        for tensor, binary in form.outputs:
             array = answers[tensor.name]
+            head = self._heads.get((tensor.name, array.shape)) or self._head(tensor, array.shape)
             if binary:
                 raw = tensors.to_bytes(array)
                 parts.append(raw)
                 size = raw.nbytes if isinstance(raw, memoryview) else len(raw)
-                written = b',"parameters":{"binary_data_size":%d}}' % size
+                entries.append(b'%b"parameters":{"binary_data_size":%d}}' % (head, size))
             else:
-                written = b',"data":%b}' % tensors.to_json(tensor, array)
-            sizes = b",".join([b"%d" % size for size in array.shape])
-            entries.append(b"%b[%b]%b" % (self._outputs[tensor.name], sizes, written))
-        identity = b"" if question.id is None else b',"id":' + orjson.dumps(question.id)
+                entries.append(b'%b"data":%b}' % (head, tensors.to_json(tensor, array)))
+        identity = b"" if form.id is None else b',"id":' + orjson.dumps(form.id)
         text = b'%b%b,"outputs":[%b]}' % (self._model, identity, b",".join(entries))
         return Answer(b"".join((text, *parts)), len(text)) if parts else Answer(text)
+
+    def _head(self, tensor: Tensor, shape: tuple[int, ...]) -> bytes:
+        if len(self._heads) >= MOST_FORMS:
+            self._heads.clear()
+        head = orjson.dumps({"name": tensor.name, "datatype": tensor.datatype, "shape": shape})[:-1] + b","
+        self._heads[tensor.name, shape] = head
+        return head

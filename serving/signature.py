@@ -33,6 +33,10 @@ DTYPES: dict[str, np.dtype[Any]] = {
 DATATYPES: dict[np.dtype[Any], str] = {dtype: name for name, dtype in DTYPES.items()}
 
 
+# ndarray.all() goes through Python first.
+_all = np.logical_and.reduce
+
+
 def widens(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
     """Is every value of `given` exactly a value of `wanted`?"""
     if given == wanted:
@@ -68,23 +72,26 @@ class Tensor:
     def dtype(self) -> np.dtype[Any]:
         return DTYPES[self.datatype]
 
-    def fit(self, array: Array) -> Array:
-        """The array in the model's datatype. Raises InvalidInput: which input, what came, what is wanted."""
-        dtype = self.dtype
+    def expect(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        """Raises InvalidInput when such an array is none for this input: which input, what came, what is wanted."""
         # numpy keeps one object for each plain dtype.
-        if array.dtype is not dtype and not widens(array.dtype, dtype):
-            numbers = array.dtype.kind in "iuf" and dtype.kind in "iuf"
+        if dtype is not self.dtype and not widens(dtype, self.dtype):
+            numbers = dtype.kind in "iuf" and self.dtype.kind in "iuf"
             reason = "would lose information" if numbers else "is of another kind"
-            given = DATATYPES.get(array.dtype, str(array.dtype))
+            given = DATATYPES.get(dtype, str(dtype))
             raise InvalidInput(f"input {self.name!r}: datatype {given} {reason}, send {self.datatype}")
-        if array.ndim != len(self.shape) or array.shape[1:] != self.shape[1:]:
-            raise InvalidInput(f"input {self.name!r}: shape {list(array.shape)} does not fit {list(self.shape)}")
-        return array.astype(dtype, copy=False)
+        if len(shape) != len(self.shape) or shape[1:] != self.shape[1:]:
+            raise InvalidInput(f"input {self.name!r}: shape {list(shape)} does not fit {list(self.shape)}")
 
     def check(self, array: Array) -> None:
         """Raises InvalidInput for a value of an array that fits, on which the model is not defined."""
         if array.dtype.hasobject:
             self._refuse_no_text(array)
+        if self._range is not None and not self.allow_nan and not self.allow_infinity:
+            low, high = self._range
+            # What is between two numbers is neither NaN nor infinite; only where this fails is it worth to ask what is wrong.
+            if self.codes is None and _all((array >= low) & (array <= high), axis=None):
+                return
         if array.dtype.kind == "f" and not (self.allow_nan and self.allow_infinity):
             self._refuse_not_finite(array)
         if self.categories is not None:
@@ -135,7 +142,7 @@ class Tensor:
 
     def _refuse_not_finite(self, array: Array) -> None:
         finite = np.isfinite(array)
-        if finite.all():
+        if _all(finite, axis=None):
             return
         refused = ~finite
         if self.allow_nan:
@@ -158,24 +165,25 @@ class Signature:
 
     def accept(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """The arrays the session may be run on. Raises InvalidInput for the first thing that does not fit."""
-        fitting = self.fit(feeds)
+        self.expect({name: (array.dtype, array.shape) for name, array in feeds.items()})
+        fitting = {tensor.name: feeds[tensor.name].astype(tensor.dtype, copy=False) for tensor in self.inputs}
         self.check(fitting)
         return fitting
 
-    def fit(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The arrays in the model's datatypes; their values are still to be checked. Raises InvalidInput."""
+    def expect(self, arrays: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> None:
+        """Raises InvalidInput when arrays of these datatypes and shapes are no question to the model."""
         names = [tensor.name for tensor in self.inputs]
-        for name in feeds:
+        for name in arrays:
             if name not in names:
                 raise InvalidInput(f"input {name!r} is not one of the model's: {names}")
-        missing = [name for name in names if name not in feeds]
+        missing = [name for name in names if name not in arrays]
         if missing:
             raise InvalidInput(f"input {missing[0]!r} is missing; the model takes {names}")
-        fitting = {tensor.name: tensor.fit(feeds[tensor.name]) for tensor in self.inputs}
-        if len({len(array) for array in fitting.values()}) > 1:
-            rows = {name: len(array) for name, array in fitting.items()}
+        for tensor in self.inputs:
+            tensor.expect(*arrays[tensor.name])
+        rows = {name: shape[0] for name, (_, shape) in arrays.items()}
+        if len(set(rows.values())) > 1:
             raise InvalidInput(f"inputs differ in their number of rows: {rows}")
-        return fitting
 
     def check(self, feeds: Mapping[str, Array]) -> None:
         """Raises InvalidInput for the first value, of arrays that fit, on which the model is not defined."""
@@ -186,7 +194,7 @@ class Signature:
         """Raises InvalidInput where an answer is NaN or infinite and the model's never are: scikit-learn refuses such rows."""
         for tensor in self.outputs:
             answer = answers.get(tensor.name)
-            if answer is None or answer.dtype.kind != "f" or np.isfinite(answer).all():
+            if answer is None or answer.dtype.kind != "f" or _all(np.isfinite(answer), axis=None):
                 continue
             for word, bad in (("NaN", np.isnan), ("infinity", np.isinf)):
                 allowed = tensor.allow_nan if word == "NaN" else tensor.allow_infinity

@@ -246,7 +246,7 @@ def test_only_long_runs_leave_the_event_loop(expected_s: float, thread: str, mon
     ask = asker(graphs.linear())
     seen: list[str] = []
     inference = ask.inference  # type: ignore[attr-defined]
-    inference.served.batcher.pace = Pace(expected_s, 0.0)
+    inference.served.batcher.keep(Pace(expected_s, 0.0))
     monkeypatch.setattr(inference.metrics, "ran", lambda *_: seen.append(threading.current_thread().name))
     assert ask("POST", INFER, json=question([1, 2, 3])).status_code == 200
     assert seen == [thread]

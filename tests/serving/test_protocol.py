@@ -109,13 +109,13 @@ def test_text_with_quotation_marks_is_no_repeated_key() -> None:
 
 def test_unknown_parameters_and_fields_are_ignored() -> None:
     asked = decode(question([1, 2, 3], parameters={"priority": 1, "x": ["y", {"z": "w"}]}, extra="e", id="7"))
-    assert asked.id == "7"
+    assert asked.form.id == "7"
     assert asked.feeds["X"].tolist() == [[1, 2, 3]]
 
 
 @pytest.mark.parametrize("outputs", [{}, {"outputs": []}])
 def test_no_selection_means_all_outputs(outputs: dict[str, Any]) -> None:
-    names = [tensor.name for tensor, _ in decode(question([1, 2, 3], **outputs)).outputs]
+    names = [tensor.name for tensor, _ in decode(question([1, 2, 3], **outputs)).form.outputs]
     assert names == ["predict"]
 
 
@@ -125,9 +125,9 @@ def test_outputs_come_in_the_order_asked_for_each_in_its_own_form() -> None:
     outputs = [{"name": "old"}, {"name": "label", "parameters": {"binary_data": False}}]
     body = json.dumps({"inputs": inputs, "outputs": outputs, "parameters": {"binary_data_output": True}}).encode()
     asked = protocol.Decoder(TABLE, ROWS).decode(body, None)
-    assert [(tensor.name, raw) for tensor, raw in asked.outputs] == [("old", True), ("label", False)]
+    assert [(tensor.name, raw) for tensor, raw in asked.form.outputs] == [("old", True), ("label", False)]
     answers = {"old": np.array([[1]]), "label": np.array([["Köln"]], object)}
-    answer = protocol.Encoder(TABLE, "m", "1").encode(asked, answers)
+    answer = protocol.Encoder(TABLE, "m", "1").encode(asked.form, answers)
     said = json.loads(answer.body[: answer.json_size])
     assert said["outputs"][0]["parameters"] == {"binary_data_size": 8}
     assert said["outputs"][1]["data"] == ["Köln"]
@@ -170,7 +170,7 @@ def test_binary_data_without_the_header_is_refused() -> None:
 def test_a_header_length_of_zero_is_one_tensor_of_raw_bytes() -> None:
     asked = decode(RAW * 2, "0")
     assert asked.feeds["X"].shape == (2, 3)
-    assert asked.outputs[0][1]
+    assert asked.form.outputs[0][1]
     with pytest.raises(InvalidInput, match="13 bytes are not whole rows of 12 bytes"):
         decode(RAW + b"x", "0")
     with pytest.raises(TooManyRows):
