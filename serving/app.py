@@ -1,6 +1,6 @@
-"""Which addresses does FastAPI answer: metadata, metrics and documentation.
+"""Which addresses does FastAPI answer: metadata and documentation.
 
-Questions to the model and health never come here; serving/front.py answers them before
+Questions to the model, health and figures never come here; serving/front.py answers them before
 (docs/decisions/0002-tensor-path-without-pydantic.md).
 """
 
@@ -17,9 +17,8 @@ from serving.errors import InvalidInput, MethodNotAllowed, NotFound, Refusal
 from serving.front import MODEL, VERSION, VERSIONED
 from serving.inference import Inference
 from serving.limits import BodyLimit
-from serving.metrics import CONTENT_TYPE
 
-EXTENSIONS = ["binary_tensor_data"]
+EXTENSIONS = ["binary_tensor_data", "statistics"]
 
 
 def create_app(inference: Inference, max_body_bytes: int) -> FastAPI:
@@ -39,28 +38,8 @@ def create_app(inference: Inference, max_body_bytes: int) -> FastAPI:
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
     _add_metadata(app, inference)
-    _add_health(app, inference)
     _add_documentation(app, inference)
     return app
-
-
-def _add_health(app: FastAPI, inference: Inference) -> None:
-    @app.get(MODEL + "/ready", tags=["health"], responses=schema.answers("ModelReady"))
-    async def model_ready(name: str) -> Response:
-        """Is this model ready to answer?"""
-        inference.find(name, None)
-        return _json({"name": name, "ready": True})
-
-    @app.get(VERSIONED + "/ready", tags=["health"], responses=schema.answers("ModelReady"))
-    async def version_ready(name: str, version: str) -> Response:
-        """Is this version of the model ready to answer?"""
-        inference.find(name, version)
-        return _json({"name": name, "ready": True})
-
-    @app.get("/metrics", tags=["health"], responses={200: {"content": {"text/plain": {}}}})
-    async def metrics() -> Response:
-        """Counts and times in Prometheus' text format."""
-        return Response(inference.metrics.text(), headers={"content-type": CONTENT_TYPE})
 
 
 def _add_metadata(app: FastAPI, inference: Inference) -> None:

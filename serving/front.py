@@ -1,8 +1,8 @@
 """Who answers which address? The server's outermost ASGI application.
 
-Questions to the model and the two health checks are answered here, before there is any framework; everything else goes to
-FastAPI, which is imported after the port answers. This form works in every ASGI server; serving/connection.py does the same
-for plain questions without ASGI.
+What is asked again and again, the model, health and figures, is answered here before there is any framework; everything else
+goes to FastAPI, which is imported for the first who asks. This form works in every ASGI server; serving/connection.py does
+the same for plain questions to the model without ASGI.
 """
 
 import asyncio
@@ -23,8 +23,10 @@ VERSION = "0.1.0"
 MODEL = "/v2/models/{name}"
 VERSIONED = MODEL + "/versions/{version}"
 INFER, VERSION_INFER = MODEL + "/infer", VERSIONED + "/infer"
-LIVE, READY = "/v2/health/live", "/v2/health/ready"
-INFER_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+LIVE, READY, METRICS, ALL_STATS = "/v2/health/live", "/v2/health/ready", "/metrics", "/v2/models/stats"
+FIXED = (LIVE, READY, METRICS, ALL_STATS)
+PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
+OF_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/(infer|ready|stats)")
 
 
 class Front:
@@ -43,19 +45,23 @@ class Front:
         if scope["type"] == "lifespan":
             return await self._live(receive, send)
         path = scope["path"]
-        match = INFER_PATH.fullmatch(path)
-        if match is not None:
-            return await self._infer(match[1], match[2], scope, receive, send)
-        if path in (LIVE, READY):
-            return await send_reply(self._health(path, scope), send)
-        cold = self._cold or await self.thaw()
-        return await cold(scope, receive, send)
+        if path in FIXED:
+            return await send_reply(self._plain(path, "", None, scope), send)
+        match = OF_MODEL.fullmatch(path)
+        if match is None:
+            cold = self._cold or await self.thaw()
+            return await cold(scope, receive, send)
+        name, version, what = match.groups()
+        route = f"{MODEL if version is None else VERSIONED}/{what}"
+        if what != "infer":
+            return await send_reply(self._plain(route, name, version, scope), send)
+        return await self._infer(route, name, version, scope, receive, send)
 
     async def thaw(self) -> App:
         """The cold application; its half second of imports leaves the loop to others."""
         async with self._thawing:
             if self._cold is None:
-                self._cold = await asyncio.get_running_loop().run_in_executor(self.desk.inference.worker, self._make_cold)
+                self._cold = await asyncio.get_running_loop().run_in_executor(None, self._make_cold)
         return self._cold
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -69,9 +75,8 @@ class Front:
                 await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _infer(self, name: str, version: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _infer(self, route: str, name: str, version: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         replied: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        route = INFER if version is None else VERSION_INFER
         exchange = Exchange(self.desk, route, name, version, read_head(scope["headers"]), replied.set_result)
         if scope["method"] != "POST":
             exchange.refuse(MethodNotAllowed(f"{scope['method']} is not allowed here; allowed: POST", {"allow": "POST"}))
@@ -91,24 +96,41 @@ class Front:
             await send_reply(replied.result(), send)
         return None
 
-    def _health(self, path: str, scope: Scope) -> Reply:
+    def _plain(self, route: str, name: str, version: str | None, scope: Scope) -> Reply:
+        """What is asked for with GET and known at once."""
         started = time.perf_counter()
         identity = request_id(read_head(scope["headers"]))
-        inference = self.desk.inference
         try:
             if scope["method"] not in ("GET", "HEAD"):
-                raise MethodNotAllowed(f"{scope['method']} is not allowed here; allowed: GET, HEAD", {"allow": "GET, HEAD"})
-            if path == READY and inference.served is None:
-                raise NotReady(f"not ready: {inference.reason}")
+                raise MethodNotAllowed(f"{scope['method']} is not allowed here; allowed: GET", {"allow": "GET"})
+            kind, body = self._said(route, name, version)
         except Refusal as refusal:
             self.desk.metrics.refused(refusal.code)
             reply = refused(refusal, identity)
         else:
-            body = orjson.dumps({path.rpartition("/")[2]: True})
-            lines = b"content-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n"
-            reply = Reply(200, lines % (len(body), SAFE, identity.encode()), body)
-        self.desk.metrics.request(path, reply.status, time.perf_counter() - started)
+            lines = b"content-type: %b\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n"
+            reply = Reply(200, lines % (kind, len(body), SAFE, identity.encode()), body)
+        self.desk.metrics.request(route, reply.status, time.perf_counter() - started)
         return reply
+
+    def _said(self, route: str, name: str, version: str | None) -> tuple[bytes, bytes]:
+        """Content type and body. Raises Refusal."""
+        inference = self.desk.inference
+        if route == METRICS:
+            return PROMETHEUS, inference.metrics.text()
+        if route == LIVE:
+            said: dict[str, object] = {"live": True}
+        elif route == READY:
+            if inference.served is None:
+                raise NotReady(f"not ready: {inference.reason}")
+            said = {"ready": True}
+        elif route.endswith("/ready"):
+            inference.find(name, version)
+            said = {"name": name, "ready": True}
+        else:
+            inference.find(name or inference.name, version)
+            said = inference.metrics.statistics()
+        return b"application/json", orjson.dumps(said)
 
 
 async def _first(replied: "asyncio.Future[Reply]", receive: Receive) -> None:

@@ -126,7 +126,6 @@ class _Life:
             await self._open_short_way()
             rows, docs, name = model.verification.size, f"{self.url}/docs", self.inference.name
             event("ready", model=name, version=model.version, digest=model.digest, verified_rows=rows, docs=docs)
-            await self.front.thaw()
             return
         self.inference.reason = str(self.failure)
         self.stop()

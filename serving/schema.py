@@ -48,6 +48,7 @@ SCHEMAS: Json = {
             "properties": {"type": "object", "description": "digest, NaN policy, and the evidence of parity"},
         }
     ),
+    "Statistics": _object({"model_stats": _list({"type": "object", "description": "as Triton's statistics extension has it"})}),
     "Answer": _object(
         {"model_name": TEXT, "model_version": TEXT, "id": TEXT, "outputs": _list(ANSWERED)},
         ["model_name", "model_version", "outputs"],
@@ -105,17 +106,31 @@ def _infer(summary: str, *placeholders: str) -> Json:
     }  # fmt: skip
 
 
-def _health(summary: str, name: str) -> Json:
-    responses = {str(status): answer for status, answer in answers(name).items()}
-    return {"get": {"tags": ["health"], "summary": summary, "description": summary, "responses": responses}}
+def _get(tag: str, summary: str, content: Json, *placeholders: str) -> Json:
+    parameters = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in placeholders]
+    responses = {
+        "200": {"description": "The answer", **content},
+        "4XX": REFUSED,
+        "503": {**REFUSED, "description": "Not ready"},
+    }
+    said = {"tags": [tag], "summary": summary, "description": summary, "parameters": parameters, "responses": responses}
+    return {"get": said}
 
 
+REFUSED = {"description": "A refusal", **_body("Error")}
+READY, STATS = "Is this model ready to answer?", "How often was the model asked, and how long did it take?"
 # Answered before FastAPI, which therefore does not know them.
 HOT_PATHS: Json = {
     front.INFER: _infer("Ask the model", "name"),
     front.VERSION_INFER: _infer("Ask one version of the model", "name", "version"),
-    front.LIVE: _health("Does the process answer?", "Live"),
-    front.READY: _health("Did the model's verification rows hold on this machine?", "Ready"),
+    front.LIVE: _get("health", "Does the process answer?", _body("Live")),
+    front.READY: _get("health", "Did the model's verification rows hold on this machine?", _body("Ready")),
+    f"{front.MODEL}/ready": _get("health", READY, _body("ModelReady"), "name"),
+    f"{front.VERSIONED}/ready": _get("health", READY, _body("ModelReady"), "name", "version"),
+    front.METRICS: _get("figures", "Counts and times in Prometheus' text format", {"content": {"text/plain": {}}}),
+    front.ALL_STATS: _get("figures", STATS, _body("Statistics")),
+    f"{front.MODEL}/stats": _get("figures", STATS, _body("Statistics"), "name"),
+    f"{front.VERSIONED}/stats": _get("figures", STATS, _body("Statistics"), "name", "version"),
 }
 
 
