@@ -84,10 +84,12 @@ class Job(Protocol):
     """Rows that fit the signature, and who wants to know; `settle` is called once, on the loop's thread."""
 
     feeds: dict[str, Array]
-    rows: int
     since: float
     deadline: float
     done: bool
+
+    @property
+    def rows(self) -> int: ...
 
     def settle(self, outcome: Outcome) -> None: ...
 

@@ -23,11 +23,11 @@ from serving.errors import Internal, Overloaded, Refusal, UnsupportedEncoding, b
 from serving.inference import SAFE, Inference
 from serving.limits import FORMATS, inflate, too_large
 from serving.logs import event
+from serving.observers import Observer, trace_id
 from serving.protocol import HEADER, Question
 from serving.signature import Array
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 LENGTH, ENCODING, HEADER_LENGTH = b"content-length", b"content-encoding", HEADER.encode()
 ID, AUTHORIZATION, TRACE = b"x-request-id", b"authorization", b"traceparent"
 TIMEOUT, ACCEPTED = b"x-request-timeout-ms", b"accept-encoding"
@@ -90,7 +90,7 @@ class Desk:
         self.max_held_bytes = max_held_bytes
         self.held = 0
         self.active = 0
-        self.draining = False
+        self.observers: tuple[Observer, ...] = ()
 
     def hold(self, size: int) -> None:
         """Raises Overloaded when the bodies of unanswered requests would take more memory than they may."""
@@ -123,6 +123,7 @@ class Exchange:
         self._parts: list[bytes] = []
         self._size = 0
         self._holds = 0
+        self.rows = 0
         self.request_id = request_id(head)
         desk.active += 1
         try:
@@ -252,7 +253,8 @@ class Exchange:
         refusal = error if isinstance(error, Refusal) else Internal("the server failed; its log has this request id")
         if refusal.status == 500:
             cause = error.__cause__ or error
-            event("request_failed", level=logging.ERROR, error=cause, code=refusal.code, request_id=self.request_id)
+            known = {"code": refusal.code, "request_id": self.request_id, "trace_id": trace_id(self.traceparent)}
+            event("request_failed", level=logging.ERROR, error=cause, **known)
         self.desk.metrics.refused(refusal.code)
         self._reply(refused(refusal, self.request_id))
 
@@ -271,7 +273,14 @@ class Exchange:
         desk = self.desk
         desk.active -= 1
         desk.held -= self._holds
-        desk.metrics.request(self.route, status, time.perf_counter() - self.started)
+        seconds = time.perf_counter() - self.started
+        desk.metrics.request(self.route, status, seconds)
+        for observe in desk.observers:
+            observe(self, status, seconds)
+
+    @property
+    def traceparent(self) -> bytes | None:
+        return self.head.get(TRACE)
 
 
 def _milliseconds(value: bytes) -> float:

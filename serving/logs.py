@@ -16,6 +16,7 @@ LOGGER = logging.getLogger("unjar")
 def event(name: str, *, level: int = logging.INFO, error: BaseException | None = None, **fields: object) -> None:
     if error is not None:
         fields |= described(error)
+    fields = {name: value for name, value in fields.items() if value is not None}
     LOGGER.log(level, name, extra={"fields": fields})
 
 

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from serving.inference import Inference
 from serving.limits import App
 from serving.logs import event, log_to
 from serving.metrics import Metrics
+from serving.observers import Observer, log_access, traces
 from serving.settings import Settings
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class _Life:
         self.content = content
         self.url = url_of(listener)
         self.desk = Desk(inference, settings.max_body_bytes, settings.max_held_bytes)
+        self.desk.observers = tuple(_observers(settings))
         self.front = Front(self.desk, self._cold, self.span)
         self.connection = self._connection() if settings.front == "fast" else None
         self.failure: ModelRefused | None = None
@@ -156,6 +158,13 @@ class _Life:
         if now != logged:
             event("refused", counts=dict(now - logged))
         return now
+
+
+def _observers(settings: Settings) -> Iterator[Observer]:
+    if settings.access_log == "on":
+        yield log_access
+    if settings.traces == "on":
+        yield traces()
 
 
 def _read(path: Path) -> bytes:

@@ -83,6 +83,12 @@ class Settings:
         default="fast",
         metadata=_about("fast answers plain questions without ASGI; asgi does not", _one_of("fast", "asgi")),
     )
+    access_log: str = field(
+        default="off", metadata=_about("on logs a line for each question to the model", _one_of("on", "off"))
+    )
+    traces: str = field(
+        default="off", metadata=_about("on gives OpenTelemetry a span for each question to the model", _one_of("on", "off"))
+    )
     keep_alive_s: int = field(default=75, metadata=_about("how long an idle connection is kept open", _between(1, 86_400)))
     grace_s: int = field(
         default=8, metadata=_about("how long requests in flight may take to finish after SIGTERM", _between(1, 86_400))

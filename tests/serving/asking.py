@@ -82,6 +82,7 @@ def over(app: Front, inference: Inference) -> Ask:
         return asyncio.run(once())
 
     ask.inference = inference  # type: ignore[attr-defined]
+    ask.front = app  # type: ignore[attr-defined]
     return ask
 
 

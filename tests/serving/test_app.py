@@ -33,7 +33,7 @@ def version(ask: Ask) -> str:
 def test_the_server_says_what_it_is(ask: Ask, path: str) -> None:
     said = ask("GET", path).json()
     assert said["name"] == "unjar"
-    assert said["extensions"] == ["binary_tensor_data"]
+    assert said["extensions"] == ["binary_tensor_data", "statistics"]
 
 
 def test_health_is_json(ask: Ask) -> None:
