@@ -3,15 +3,15 @@
 import signal
 import sys
 
-# The first process of a container ignores SIGTERM until it handles it, and what follows takes half a second to import.
+# The first process of a container ignores SIGTERM until it handles it, and what follows takes a while to import.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 import argparse
 import os
 
 from serving.errors import CannotStart, ModelRefused
-from serving.process import run
 from serving.settings import Settings
+from serving.supervisor import serve
 
 
 def main() -> int:
@@ -23,8 +23,12 @@ def main() -> int:
     parser.add_argument("--name", help="the model's name in addresses (UNJAR_NAME, the file's name)")
     parser.add_argument("--host", help="address to listen on (UNJAR_HOST, 127.0.0.1)")
     parser.add_argument("--port", help="port to listen on, 0 for a free one (UNJAR_PORT, 8080)")
+    parser.add_argument("--processes", help="how many processes serve, or auto (UNJAR_PROCESSES, 1)")
+    parser.add_argument("--inherit", help=argparse.SUPPRESS)
+    flags = vars(parser.parse_args())
+    inherited = flags.pop("inherit")
     try:
-        run(Settings.read(os.environ, vars(parser.parse_args())))
+        serve(Settings.read(os.environ, flags), inherited)
     except (CannotStart, ModelRefused) as error:
         sys.stderr.write(f"server.py: {error}\n")
         return 1 if isinstance(error, ModelRefused) else 2

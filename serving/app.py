@@ -11,10 +11,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from serving import docs_page, schema
+from serving import VERSION, docs_page, schema
 from serving.envelope import Envelope
 from serving.errors import InvalidInput, MethodNotAllowed, NotFound, Refusal
-from serving.front import MODEL, VERSION, VERSIONED
+from serving.front import MODEL, VERSIONED
 from serving.inference import Inference
 from serving.limits import BodyLimit
 

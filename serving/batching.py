@@ -123,6 +123,7 @@ class Batcher:
                 f"{waiting} requests wait for the model already; send this one again in {max(after_s, 1)} s",
                 {"retry-after": str(max(after_s, 1))},
             )
+        self.metrics.waiting(waiting + 1)
         if job.rows <= (self._alone_rows if alone and not waiting and not self._busy else self._inline_rows):
             self._short.append(job)
             if not self._turn_is_due:
@@ -158,6 +159,7 @@ class Batcher:
             else:
                 batch.append(queue.popleft())
                 rows += job.rows
+        self.metrics.waiting(len(self._short) + len(self._long))
         return batch
 
     def _start(self) -> None:

@@ -19,7 +19,6 @@ from serving.exchange import Desk, Exchange, Reply, read_head, refused, request_
 from serving.inference import SAFE
 from serving.limits import App, Receive, Scope, Send
 
-VERSION = "0.1.0"
 MODEL = "/v2/models/{name}"
 VERSIONED = MODEL + "/versions/{version}"
 INFER, VERSION_INFER = MODEL + "/infer", VERSIONED + "/infer"

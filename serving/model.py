@@ -5,7 +5,7 @@ The bytes that are hashed are the bytes that are loaded.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from serving.errors import ModelRefused
-from serving.runtime import open_session
+from serving.runtime import open_session, runner
 from serving.signature import DTYPES, Array, Signature, Tensor
 from serving.verification import Gap, Verification
 
@@ -77,9 +77,13 @@ class Model:
 
         Raises InvalidInput for rows on which the model is not defined; any of its outputs tells, so all are computed.
         """
-        answers = dict(zip(self._names, self.session.run(self._names, feeds), strict=True))
+        answers = dict(zip(self._names, self._runner(self._names, feeds), strict=True))
         self.signature.confirm(answers)
         return answers if outputs is None else {name: answers[name] for name in outputs}
+
+    @cached_property
+    def _runner(self) -> Callable[[list[str], Any], list[Any]]:
+        return runner(self.session)
 
     @cached_property
     def _names(self) -> list[str]:

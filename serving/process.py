@@ -5,8 +5,8 @@ It listens first and answers `live`; it is ready once the verification rows held
 
 import asyncio
 import contextlib
+import itertools
 import logging
-import os
 import signal
 import socket
 import sys
@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from serving import VERSION
 from serving.errors import CannotStart, ModelRefused
 from serving.exchange import Desk
-from serving.front import VERSION, Front
+from serving.front import Front
 from serving.guard import refuse_unpickling
 from serving.inference import Inference
 from serving.limits import App
@@ -27,15 +28,15 @@ from serving.logs import event, log_to
 from serving.metrics import Metrics
 from serving.observers import Observer, log_access, traces
 from serving.settings import Settings
+from serving.supervisor import Inherited, listen, url_of
 
 if TYPE_CHECKING:
     from serving.connection import Connection
 
 SUMMARY_S = 60
-BACKLOG = 2048
 
 
-def run(settings: Settings, listener: socket.socket | None = None, metrics: Metrics | None = None) -> None:
+def run(settings: Settings, given: Inherited | None = None) -> None:
     """Serves until SIGTERM or SIGINT. Raises CannotStart or ModelRefused."""
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has stopped; then, as before it has started, this is the whole answer.
@@ -43,10 +44,10 @@ def run(settings: Settings, listener: socket.socket | None = None, metrics: Metr
     log_to(sys.stderr)
     refuse_unpickling()
     content = _read(settings.model)
-    listener = listener or listen(settings.host, settings.port)
-    life = _Life(
-        Inference(settings.name, metrics or Metrics(), settings.max_rows, settings.max_queue), settings, content, listener
-    )
+    listener = listen(settings.host, settings.port) if given is None else given.socket()
+    metrics = Metrics() if given is None else given.metrics()
+    life = _Life(Inference(settings.name, metrics, settings.max_rows, settings.max_queue), settings, content, listener)
+    life.lifeline = None if given is None else given.lifeline
     server = uvicorn.Server(
         uvicorn.Config(
             life.front,
@@ -82,6 +83,7 @@ class _Life:
         self.connection = self._connection() if settings.front == "fast" else None
         self.failure: ModelRefused | None = None
         self.stop: Callable[[], None] = lambda: None
+        self.lifeline: int | None = None
 
     def _connection(self) -> "type[Connection] | None":
         # A class of another uvicorn's may be missing what it stands on.
@@ -104,8 +106,12 @@ class _Life:
 
     @contextlib.asynccontextmanager
     async def span(self) -> AsyncIterator[None]:
-        event("listening", url=self.url, unjar=VERSION, loop="uvloop", http="httptools")
-        tasks = [asyncio.create_task(self._start()), asyncio.create_task(self._count_refusals())]
+        if self.lifeline is None:
+            event("listening", url=self.url, unjar=VERSION, loop="uvloop", http="httptools")
+        else:
+            # Its other end is the supervisor's alone, so that it is readable only once the supervisor is gone.
+            asyncio.get_running_loop().add_reader(self.lifeline, self.stop)
+        tasks = [asyncio.create_task(self._start()), asyncio.create_task(self._keep_house())]
         try:
             yield
         finally:
@@ -143,13 +149,15 @@ class _Life:
         else:
             event("front_is_asgi", level=logging.WARNING, reason=reason)
 
-    async def _count_refusals(self) -> None:
+    async def _keep_house(self) -> None:
         """Refusals are logged as counts: a client cannot fill the disk."""
         logged: Counter[str] = Counter()
         try:
-            while True:
-                await asyncio.sleep(SUMMARY_S)
-                logged = self._log_since(logged)
+            for second in itertools.count(1):
+                await asyncio.sleep(1)
+                self.inference.metrics.look_at_process()
+                if second % SUMMARY_S == 0:
+                    logged = self._log_since(logged)
         finally:
             self._log_since(logged)
 
@@ -172,18 +180,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise CannotStart(f"{path}: cannot be read: {error.strerror}; convert.py writes it, --model names it") from None
-
-
-def listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, UnicodeError) as error:
-        number = getattr(error, "errno", None) or 0
-        reason = os.strerror(number) if number > 0 else str(error)
-        raise CannotStart(f"{host}:{port}: cannot listen: {reason}; give another with --host or --port") from None
-
-
-def url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

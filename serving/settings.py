@@ -4,6 +4,7 @@ Every setting is an environment variable UNJAR_<NAME>; docs/settings.md is the s
 """
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -52,6 +53,15 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def _processes(text: str) -> int:
+    if text == "auto":
+        return len(os.sched_getaffinity(0))
+    try:
+        return _between(1, 256)(text)
+    except ValueError:
+        raise ValueError("auto or a whole number from 1 to 256") from None
+
+
 def _about(meaning: str, parse: Callable[[str], Any]) -> dict[str, Any]:
     return {"meaning": meaning, "parse": parse}
 
@@ -69,6 +79,10 @@ class Settings:
         default=64 << 20, metadata=_about("largest request body, before and after inflating", _between(1, 1 << 40))
     )
     max_rows: int = field(default=100_000, metadata=_about("most rows in one request", _between(1, 1 << 40)))
+    processes: int = field(
+        default=1,
+        metadata=_about("how many processes serve; auto is one for each processor this one may use", _processes),
+    )
     max_queue: int = field(
         default=512, metadata=_about("most requests that wait for the model; others get 503 at once", _between(1, 1 << 20))
     )

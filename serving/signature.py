@@ -3,6 +3,7 @@
 Knows nothing of HTTP and nothing of onnxruntime: arrays go in, arrays the model may be run on come out.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,10 +32,6 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "BYTES": np.dtype(object),
 }
 DATATYPES: dict[np.dtype[Any], str] = {dtype: name for name, dtype in DTYPES.items()}
-
-
-# ndarray.all() goes through Python first.
-_all = np.logical_and.reduce
 
 
 def widens(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
@@ -87,11 +84,9 @@ class Tensor:
         """Raises InvalidInput for a value of an array that fits, on which the model is not defined."""
         if array.dtype.hasobject:
             self._refuse_no_text(array)
-        if self._range is not None and not self.allow_nan and not self.allow_infinity:
-            low, high = self._range
-            # What is between two numbers is neither NaN nor infinite; only where this fails is it worth to ask what is wrong.
-            if self.codes is None and _all((array >= low) & (array <= high), axis=None):
-                return
+        # One pass that is almost always enough: a sum of squares this small has no large, infinite or NaN element.
+        if self._squares is not None and np.vdot(array, array) <= self._squares:
+            return
         if array.dtype.kind == "f" and not (self.allow_nan and self.allow_infinity):
             self._refuse_not_finite(array)
         if self.categories is not None:
@@ -110,6 +105,16 @@ class Tensor:
                 f"input {self.name!r}: {values[row]:g} at row {row}, column {feature} is none of the {len(known)} codes"
                 " that the model knows there"
             )
+
+    @cached_property
+    def _squares(self) -> float | None:
+        """What the squares of all numbers may add up to where no further question is left about any of them."""
+        if self.dtype.kind != "f" or self.categories is not None or self.codes is not None:
+            return None
+        if self.low is None or self.high is None:
+            return float(np.finfo(self.dtype).max)
+        nearest = min(*self.high, *(-low for low in self.low))
+        return 0.99 * nearest**2 if nearest > 0 else None
 
     @cached_property
     def _range(self) -> tuple[Array, Array] | None:
@@ -142,7 +147,7 @@ class Tensor:
 
     def _refuse_not_finite(self, array: Array) -> None:
         finite = np.isfinite(array)
-        if _all(finite, axis=None):
+        if finite.all():
             return
         refused = ~finite
         if self.allow_nan:
@@ -194,7 +199,7 @@ class Signature:
         """Raises InvalidInput where an answer is NaN or infinite and the model's never are: scikit-learn refuses such rows."""
         for tensor in self.outputs:
             answer = answers.get(tensor.name)
-            if answer is None or answer.dtype.kind != "f" or _all(np.isfinite(answer), axis=None):
+            if answer is None or answer.dtype.kind != "f" or math.isfinite(np.vdot(answer, answer)):
                 continue
             for word, bad in (("NaN", np.isnan), ("infinity", np.isinf)):
                 allowed = tensor.allow_nan if word == "NaN" else tensor.allow_infinity

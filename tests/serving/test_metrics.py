@@ -11,7 +11,10 @@ INFER = "/v2/models/test/infer"
 
 
 def figures(ask: Ask) -> dict[str, float]:
-    text = ask("GET", "/metrics").text
+    return read(ask("GET", "/metrics").text)
+
+
+def read(text: str) -> dict[str, float]:
     return {
         sample.name + "".join(f" {value}" for _, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)

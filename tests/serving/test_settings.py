@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from serving import schema
+from serving import VERSION, schema
 from serving.app import create_app
 from serving.errors import REFUSALS, CannotStart
-from serving.front import VERSION
 from serving.inference import Inference
 from serving.metrics import Metrics
 from serving.settings import PREFIX, Settings

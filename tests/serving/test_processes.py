@@ -1,0 +1,159 @@
+"""Do several processes serve one port as one server, whatever happens to one of them?"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.serving import graphs
+from tests.serving.asking import ROOT, START_S, Running, Start, environment, question
+from tests.serving.test_metrics import read
+
+INFER = "/v2/models/test/infer"
+
+
+@pytest.fixture
+def two(start: Start) -> Iterator[Running]:
+    server = start(graphs.linear(), "--processes", "2", ready=False)
+    until(lambda: len(ready(server)) == 2)
+    yield server
+    if server.process.poll() is None:
+        server.stop()
+
+
+def ready(server: Running) -> list[dict[str, Any]]:
+    return [line for line in server.events() if line["event"] == "ready"]
+
+
+def until(true: Any) -> None:
+    limit = time.monotonic() + START_S
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def pids(server: Running) -> list[int]:
+    return [line["pid"] for line in server.events() if line["event"] == "process_started"]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def figures(server: Running) -> dict[str, float]:
+    return read(httpx.get(f"{server.url}/metrics").text)
+
+
+def infer(server: Running) -> int:
+    """Over a connection of its own, so that any process may take it."""
+    return httpx.post(f"{server.url}{INFER}", json=question([1, 2, 3])).status_code
+
+
+def test_figures_are_the_sum_whoever_answers(two: Running) -> None:
+    assert [infer(two) for _ in range(40)] == [200] * 40
+    for _ in range(10):
+        assert figures(two)["unjar_requests_total 200 /v2/models/{name}/infer"] == 40
+    assert httpx.get(f"{two.url}/v2/models/test/stats").json()["model_stats"][0]["inference_count"] == 40
+
+
+def test_both_processes_answer_and_the_supervisor_holds_no_model(two: Running) -> None:
+    first, second = pids(two)
+
+    def used() -> list[int]:
+        return [int((Path("/proc") / str(pid) / "stat").read_text().split()[13]) for pid in (first, second)]
+
+    before, clients = used(), [httpx.Client() for _ in range(40)]
+    limit = time.monotonic() + START_S
+    while not all(now > then for now, then in zip(used(), before, strict=True)):
+        assert time.monotonic() < limit, "only one process works"
+        for client in clients:
+            assert client.post(f"{two.url}{INFER}", json=question([1, 2, 3])).status_code == 200
+    for client in clients:
+        client.close()
+    maps = (Path("/proc") / str(two.process.pid) / "maps").read_text()
+    assert "onnxruntime" not in maps
+    assert "numpy" not in maps
+
+
+def test_one_that_is_killed_comes_back_and_the_others_answer_meanwhile(two: Running) -> None:
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                statuses.append(infer(two))
+            except httpx.TransportError:
+                # Only what the killed process had accepted itself.
+                statuses.append(0)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    until(lambda: len(statuses) > 20)
+    before = figures(two)["unjar_rows_total"]
+    os.kill(pids(two)[0], signal.SIGKILL)
+    until(lambda: len(ready(two)) == 3)
+    over.set()
+    asker.join()
+    assert statuses.count(0) <= 1
+    assert set(statuses) <= {0, 200}
+    now = figures(two)
+    assert now["unjar_rows_total"] >= before
+    assert now["unjar_rows_total"] >= statuses.count(200)
+    assert now["unjar_restarts_total"] == 1
+    (died,) = [line for line in two.events() if line["event"] == "process_died"]
+    assert (died["process"], died["signal"]) == (1, "SIGKILL")
+
+
+def test_sigterm_stops_all_cleanly(two: Running) -> None:
+    children = pids(two)
+    assert two.stop() == 0
+    assert not any(map(alive, children))
+    assert two.events()[-1]["event"] == "stopped"
+
+
+def test_none_outlives_the_supervisor(two: Running) -> None:
+    children = pids(two)
+    two.process.kill()
+    two.process.wait()
+    until(lambda: not any(map(alive, children)))
+
+
+def test_one_that_dies_again_and_again_is_started_later_and_later(two: Running) -> None:
+    for dead in range(1, 4):
+        os.kill(pids(two)[-1] if dead > 1 else pids(two)[1], signal.SIGKILL)
+        until(lambda dead=dead: len(pids(two)) == 2 + dead)
+    pauses = [line["again_in_s"] for line in two.events() if line["event"] == "process_died"]
+    assert pauses == [0.1, 0.2, 0.4]
+
+
+def started(tmp_path: Path, content: bytes, *flags: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "test.onnx").write_bytes(content)
+    command = [sys.executable, str(ROOT / "server.py"), "--model", "test.onnx", "--port", "0", *flags]
+    return subprocess.run(
+        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False, timeout=START_S
+    )
+
+
+def test_a_refused_model_stops_all_and_is_exit_1(tmp_path: Path) -> None:
+    done = started(tmp_path, b"no model", "--processes", "2")
+    assert done.returncode == 1
+    assert "onnxruntime cannot load it" in done.stderr
+    assert "process_died" not in done.stderr
+
+
+def test_a_port_in_use_is_exit_2(two: Running, tmp_path: Path) -> None:
+    port = two.url.rpartition(":")[2]
+    done = started(tmp_path, graphs.linear(), "--processes", "2", "--port", port)
+    assert (done.returncode, "cannot listen" in done.stderr) == (2, True)
