@@ -21,7 +21,7 @@ from serving.limits import BodyLimit
 EXTENSIONS = ["binary_tensor_data", "statistics"]
 
 
-def create_app(inference: Inference, max_body_bytes: int) -> FastAPI:
+def create_app(inference: Inference, max_body_bytes: int, docs: bool = True) -> FastAPI:
     app = FastAPI(
         title="Unjar",
         version=VERSION,
@@ -38,7 +38,8 @@ def create_app(inference: Inference, max_body_bytes: int) -> FastAPI:
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
     _add_metadata(app, inference)
-    _add_documentation(app, inference)
+    if docs:
+        _add_documentation(app, inference)
     return app
 
 

@@ -48,6 +48,20 @@ class InvalidHttp(Refusal):
     code = "invalid_http"
 
 
+class Unauthorized(Refusal):
+    """The request has no token that this server knows."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class Forbidden(Refusal):
+    """The token is not for this address."""
+
+    status = 403
+    code = "forbidden"
+
+
 class NotFound(Refusal):
     """There is no such address."""
 
@@ -140,9 +154,9 @@ class DeadlineExceeded(Refusal):
 
 
 REFUSALS: tuple[type[Refusal], ...] = (
-    Refusal, InvalidInput, InvalidJson, InvalidEncoding, NotInJson, InvalidHttp, NotFound, UnknownModel, MethodNotAllowed,
-    RequestTimeout, TooLarge, TooManyRows, UnsupportedEncoding, HeadersTooLarge, Internal, ModelFailed, NotReady, Overloaded,
-    DeadlineExceeded,
+    Refusal, InvalidInput, InvalidJson, InvalidEncoding, NotInJson, InvalidHttp, Unauthorized, Forbidden, NotFound,
+    UnknownModel, MethodNotAllowed, RequestTimeout, TooLarge, TooManyRows, UnsupportedEncoding, HeadersTooLarge, Internal,
+    ModelFailed, NotReady, Overloaded, DeadlineExceeded,
 )  # fmt: skip
 
 

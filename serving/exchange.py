@@ -26,6 +26,7 @@ from serving.logs import event
 from serving.observers import Observer, trace_id
 from serving.protocol import HEADER, Question
 from serving.signature import Array
+from serving.tokens import Tokens
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 LENGTH, ENCODING, HEADER_LENGTH = b"content-length", b"content-encoding", HEADER.encode()
@@ -90,7 +91,13 @@ class Desk:
         self.max_held_bytes = max_held_bytes
         self.held = 0
         self.active = 0
+        self.tokens: Tokens | None = None
         self.observers: tuple[Observer, ...] = ()
+
+    def admit(self, head: Head, scope: str) -> None:
+        """Raises Unauthorized or Forbidden."""
+        if self.tokens is not None:
+            self.tokens.allow(head.get(AUTHORIZATION), scope)
 
     def hold(self, size: int) -> None:
         """Raises Overloaded when the bodies of unanswered requests would take more memory than they may."""
@@ -129,6 +136,8 @@ class Exchange:
         try:
             if TWICE in head:
                 raise Refusal(f"the header {head[TWICE].decode()} is there twice; it has two readings")
+            if desk.tokens is not None:
+                desk.admit(head, "infer")
             if ENCODING in head and head[ENCODING].strip().lower() not in FORMATS:
                 raise UnsupportedEncoding("content-encoding: expected gzip, deflate or identity")
             self._served = desk.inference.find(name, version)

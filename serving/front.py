@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from serving import guard
 from serving.errors import MethodNotAllowed, NotReady, Refusal
 from serving.exchange import Desk, Exchange, Reply, read_head, refused, request_id
 from serving.inference import SAFE
@@ -48,20 +49,35 @@ class Front:
             return await send_reply(self._plain(path, "", None, scope), send)
         match = OF_MODEL.fullmatch(path)
         if match is None:
-            cold = self._cold or await self.thaw()
-            return await cold(scope, receive, send)
+            return await self._pass_on(scope, receive, send)
         name, version, what = match.groups()
         route = f"{MODEL if version is None else VERSIONED}/{what}"
         if what != "infer":
             return await send_reply(self._plain(route, name, version, scope), send)
         return await self._infer(route, name, version, scope, receive, send)
 
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """To FastAPI, for those who may."""
+        started, head = time.perf_counter(), read_head(scope["headers"])
+        try:
+            self.desk.admit(head, "infer")
+        except Refusal as refusal:
+            self.desk.metrics.refused(refusal.code)
+            self.desk.metrics.request("other", refusal.status, time.perf_counter() - started)
+            return await send_reply(refused(refusal, request_id(head)), send)
+        cold = self._cold or await self.thaw()
+        return await cold(scope, receive, send)
+
     async def thaw(self) -> App:
         """The cold application; its half second of imports leaves the loop to others."""
         async with self._thawing:
             if self._cold is None:
-                self._cold = await asyncio.get_running_loop().run_in_executor(None, self._make_cold)
+                self._cold = await asyncio.get_running_loop().run_in_executor(None, self._load)
         return self._cold
+
+    def _load(self) -> App:
+        with guard.loading():
+            return self._make_cold()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -98,8 +114,13 @@ class Front:
     def _plain(self, route: str, name: str, version: str | None, scope: Scope) -> Reply:
         """What is asked for with GET and known at once."""
         started = time.perf_counter()
-        identity = request_id(read_head(scope["headers"]))
+        head = read_head(scope["headers"])
+        identity = request_id(head)
         try:
+            if route in (METRICS, ALL_STATS) or route.endswith("/stats"):
+                self.desk.admit(head, "admin")
+            elif route not in (LIVE, READY):
+                self.desk.admit(head, "infer")
             if scope["method"] not in ("GET", "HEAD"):
                 raise MethodNotAllowed(f"{scope['method']} is not allowed here; allowed: GET", {"allow": "GET"})
             kind, body = self._said(route, name, version)

@@ -1,26 +1,47 @@
-"""Has anything tried to unpickle? It was refused, counted and logged.
+"""Has anything tried what a server never does: unpickle, and once it has started, start processes or load code?
 
-The boundary is that the image holds no unpickler; this is the alarm. A stream that names no class raises no audit event
-and can do nothing either.
+It was refused, counted and logged. The boundary is that the image holds no unpickler and no shell; this is the alarm. A pickle
+stream that names no class raises no audit event and can do nothing either.
 """
 
+import contextlib
 import itertools
 import logging
 import sys
+import threading
+from collections.abc import Iterator
+from typing import ClassVar
 
 from serving.errors import shown
 from serving.logs import event
 
+KINDS = ("unpickling", "process", "code")
+# Python's audit events -> what they are, and whether they are refused only once all is loaded.
+WATCHED = {
+    "pickle.find_class": ("unpickling", False),
+    **dict.fromkeys(
+        (
+            "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
+        ),
+        ("process", True),
+    ),
+    **dict.fromkeys(("compile", "exec", "import", "ctypes.dlopen"), ("code", True)),
+}  # fmt: skip
+LOGGED_ALL = 10
 
-class UnpicklingRefused(RuntimeError):
-    """Raised out of pickle.load in place of importing what the stream names."""
+
+class Refused(RuntimeError):
+    """Raised into whoever tried."""
 
 
 class _Guard:
     installed = False
-    seen = 0
+    sealed = False
+    # The thread that may load code although all is sealed.
+    loading: int | None = None
+    seen: ClassVar[dict[str, int]] = dict.fromkeys(KINDS, 0)
     # Counts atomically, whichever thread the attempt comes from.
-    counter = itertools.count(1)
+    counters: ClassVar[dict[str, "itertools.count[int]"]] = {kind: itertools.count(1) for kind in KINDS}
 
 
 def refuse_unpickling() -> None:
@@ -30,14 +51,37 @@ def refuse_unpickling() -> None:
         sys.addaudithook(_hook)
 
 
-def attempts() -> int:
-    return _Guard.seen
+def seal() -> None:
+    """All is loaded: from now on nothing starts a process or loads code."""
+    _Guard.sealed = True
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """This thread loads what was put off until somebody asks for it."""
+    _Guard.loading = threading.get_ident()
+    try:
+        yield
+    finally:
+        _Guard.loading = None
+
+
+def attempts() -> dict[str, int]:
+    return dict(_Guard.seen)
 
 
 def _hook(name: str, arguments: tuple[object, ...]) -> None:
-    if name != "pickle.find_class":
+    watched = WATCHED.get(name)
+    if watched is None:
         return
-    _Guard.seen = next(_Guard.counter)
-    wanted = ".".join(str(part) for part in arguments)
-    event("unpickling_refused", level=logging.ERROR, wanted=shown(wanted), attempts=_Guard.seen)
-    raise UnpicklingRefused(f"a pickle asks for {shown(wanted)}; this process opens no pickle")
+    kind, late = watched
+    if late and (not _Guard.sealed or (kind == "code" and _Guard.loading == threading.get_ident())):
+        return
+    seen = _Guard.seen[kind] = next(_Guard.counters[kind])
+    what = ".".join(str(part) for part in arguments[:2]) if kind == "unpickling" else name
+    # All of the first, then fewer and fewer: a loop must not fill the disk.
+    if seen <= LOGGED_ALL or seen & (seen - 1) == 0:
+        event(f"{kind}_refused", level=logging.ERROR, wanted=shown(what), attempts=seen)
+    if kind == "unpickling":
+        raise Refused(f"a pickle asks for {shown(what)}; this process opens no pickle")
+    raise Refused(f"{name}: this process has loaded all it needs; it starts no process and runs no new code")

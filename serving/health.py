@@ -6,6 +6,7 @@ The standard library only, and no proxy: it is the container's own health check.
 import argparse
 import json
 import os
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -16,7 +17,7 @@ TIMEOUT_S = 3
 def check(url: str) -> tuple[int, str]:
     """The exit code and a line to print with it."""
     # A proxy from the environment would be asked for the container's own 127.0.0.1.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_context()))
     try:
         with opener.open(f"{url.rstrip('/')}/v2/health/ready", timeout=TIMEOUT_S) as answer:
             return (0, "ready") if json.load(answer).get("ready") is True else (1, "not ready: it did not say so")
@@ -27,10 +28,21 @@ def check(url: str) -> tuple[int, str]:
         return 2, f"{url}: no answer: {error}"
 
 
+def _context() -> ssl.SSLContext:
+    """For the server on this very host: its certificate names another, and is what it knows clients by, if it does."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if "UNJAR_TLS_CLIENT_CA" in os.environ:
+        context.load_cert_chain(os.environ["UNJAR_TLS_CERT"], os.environ["UNJAR_TLS_KEY"])
+    return context
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m serving.health", description="Exits 0 when the server is ready.")
     port = os.environ.get("UNJAR_PORT", "8080")
-    parser.add_argument("--url", default=f"http://127.0.0.1:{port}", help="default: %(default)s")
+    scheme = "https" if "UNJAR_TLS_CERT" in os.environ else "http"
+    parser.add_argument("--url", default=f"{scheme}://127.0.0.1:{port}", help="default: %(default)s")
     code, text = check(parser.parse_args().url)
     (sys.stdout if code == 0 else sys.stderr).write(f"{text}\n")
     return code

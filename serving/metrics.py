@@ -44,8 +44,9 @@ def _room(bounds: tuple[float, ...]) -> int:
 _REQUESTS = {(route, code): next(_next) for route in ROUTES for code in CODES}
 _SECONDS = {route: _room(REQUEST_S) for route in ROUTES}
 _REFUSED = {reason: next(_next) for reason in REASONS}
+_GUARD = {kind: next(_next) for kind in guard.KINDS}
 _RUN, _BATCH = _room(RUN_S), _room(BATCH)
-_ROWS, _WAITED_S, _WAITING, _LAST_RUN, _READY, _GUARD, _RESTARTS = (next(_next) for _ in range(7))
+_ROWS, _WAITED_S, _WAITING, _LAST_RUN, _READY, _RESTARTS = (next(_next) for _ in range(6))
 _MEMORY, _CPU_S, _FILES, _STARTED = (next(_next) for _ in range(4))
 WIDTH = next(_next)
 
@@ -104,7 +105,8 @@ class Metrics:
     def look_at_process(self) -> None:
         """What is not counted but looked up; called now and then, so that others see it too."""
         own, usage = self._own, resource.getrusage(resource.RUSAGE_SELF)
-        own[_GUARD] = guard.attempts()
+        for kind, attempts in guard.attempts().items():
+            own[_GUARD[kind]] = attempts
         own[_CPU_S] = usage.ru_utime + usage.ru_stime
         with open("/proc/self/statm") as file:
             own[_MEMORY] = int(file.read().split()[1]) * PAGE
@@ -209,7 +211,10 @@ def _runs(total: list[float]) -> Iterator["Metric"]:
     yield CounterMetricFamily("unjar_rows", "Rows answered", value=total[_ROWS])
     yield CounterMetricFamily("unjar_waited_seconds", "Time requests waited for the model", value=total[_WAITED_S])
     yield GaugeMetricFamily("unjar_waiting_requests", "Requests that wait for the model", value=total[_WAITING])
-    yield CounterMetricFamily("unjar_unpickling_refused", "Attempts to unpickle", value=total[_GUARD])
+    guarded = CounterMetricFamily("unjar_guard_refused", "Attempts at what a server never does", labels=["kind"])
+    for kind, at in _GUARD.items():
+        guarded.add_metric([kind], total[at])
+    yield guarded
     yield CounterMetricFamily("unjar_restarts", "Processes that died and were started again", value=total[_RESTARTS])
 
 

@@ -5,6 +5,7 @@ It listens first and answers `live`; it is ready once the verification rows held
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import logging
 import signal
@@ -17,11 +18,10 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from serving import VERSION
+from serving import VERSION, guard, tls
 from serving.errors import CannotStart, ModelRefused
 from serving.exchange import Desk
 from serving.front import Front
-from serving.guard import refuse_unpickling
 from serving.inference import Inference
 from serving.limits import App
 from serving.logs import event, log_to
@@ -29,6 +29,7 @@ from serving.metrics import Metrics
 from serving.observers import Observer, log_access, traces
 from serving.settings import Settings
 from serving.supervisor import Inherited, listen, url_of
+from serving.tokens import Tokens
 
 if TYPE_CHECKING:
     from serving.connection import Connection
@@ -42,7 +43,7 @@ def run(settings: Settings, given: Inherited | None = None) -> None:
         # uvicorn raises the signal again once it has stopped; then, as before it has started, this is the whole answer.
         signal.signal(number, lambda *_: sys.exit(0))
     log_to(sys.stderr)
-    refuse_unpickling()
+    guard.refuse_unpickling()
     content = _read(settings.model)
     listener = listen(settings.host, settings.port) if given is None else given.socket()
     metrics = Metrics() if given is None else given.metrics()
@@ -61,6 +62,7 @@ def run(settings: Settings, given: Inherited | None = None) -> None:
             proxy_headers=False,
             timeout_keep_alive=settings.keep_alive_s,
             timeout_graceful_shutdown=settings.grace_s,
+            **tls.options(settings),
         )
     )
     life.stop = lambda: setattr(server, "should_exit", True)
@@ -76,8 +78,9 @@ class _Life:
         self.inference = inference
         self.settings = settings
         self.content = content
-        self.url = url_of(listener)
+        self.url = url_of(listener, settings.scheme)
         self.desk = Desk(inference, settings.max_body_bytes, settings.max_held_bytes)
+        self.desk.tokens = Tokens(settings.tokens) if settings.tokens is not None else None
         self.desk.observers = tuple(_observers(settings))
         self.front = Front(self.desk, self._cold, self.span)
         self.connection = self._connection() if settings.front == "fast" else None
@@ -102,7 +105,7 @@ class _Life:
     def _cold(self) -> App:
         from serving.app import create_app
 
-        return create_app(self.inference, self.settings.max_body_bytes)
+        return create_app(self.inference, self.settings.max_body_bytes, self.settings.docs == "on")
 
     @contextlib.asynccontextmanager
     async def span(self) -> AsyncIterator[None]:
@@ -132,11 +135,19 @@ class _Life:
             event("load_failed", error=error)
         else:
             await self._open_short_way()
+            self._seal()
             rows, docs, name = model.verification.size, f"{self.url}/docs", self.inference.name
             event("ready", model=name, version=model.version, digest=model.digest, verified_rows=rows, docs=docs)
             return
         self.inference.reason = str(self.failure)
         self.stop()
+
+    def _seal(self) -> None:
+        """All that is needed is loaded, but FastAPI, which waits for who asks for it."""
+        self.inference.metrics.text()
+        gc.collect()
+        gc.freeze()
+        guard.seal()
 
     async def _open_short_way(self) -> None:
         if self.connection is None or self.inference.served is None:
@@ -156,10 +167,18 @@ class _Life:
             for second in itertools.count(1):
                 await asyncio.sleep(1)
                 self.inference.metrics.look_at_process()
+                self._read_tokens()
                 if second % SUMMARY_S == 0:
                     logged = self._log_since(logged)
         finally:
             self._log_since(logged)
+
+    def _read_tokens(self) -> None:
+        try:
+            if self.desk.tokens is not None and self.desk.tokens.read_again():
+                event("tokens_read", file=self.desk.tokens.path)
+        except CannotStart as problem:
+            event("tokens_kept", level=logging.ERROR, reason=str(problem))
 
     def _log_since(self, logged: Counter[str]) -> Counter[str]:
         now = Counter(self.inference.metrics.refusals)

@@ -103,10 +103,23 @@ class Settings:
     traces: str = field(
         default="off", metadata=_about("on gives OpenTelemetry a span for each question to the model", _one_of("on", "off"))
     )
+    docs: str = field(default="on", metadata=_about("off takes /docs and /openapi.json away", _one_of("on", "off")))
+    tokens: Path | None = field(
+        default=None, metadata=_about("file of bearer tokens' hashes; without one, anybody may ask", _path)
+    )
+    tls_cert: Path | None = field(default=None, metadata=_about("certificate chain to serve HTTPS with, PEM", _path))
+    tls_key: Path | None = field(default=None, metadata=_about("the certificate's key, PEM", _path))
+    tls_client_ca: Path | None = field(
+        default=None, metadata=_about("certificates that clients' certificates must be signed by, PEM", _path)
+    )
     keep_alive_s: int = field(default=75, metadata=_about("how long an idle connection is kept open", _between(1, 86_400)))
     grace_s: int = field(
         default=8, metadata=_about("how long requests in flight may take to finish after SIGTERM", _between(1, 86_400))
     )
+
+    @property
+    def scheme(self) -> str:
+        return "http" if self.tls_cert is None else "https"
 
     @classmethod
     def read(cls, environ: Mapping[str, str], flags: Mapping[str, str | None]) -> "Settings":

@@ -107,7 +107,12 @@ class Supervisor:
         self.workers = [Worker(part + 1) for part in range(count)]
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        event("listening", url=url_of(self.listener), unjar=VERSION, processes=count)
+        event(
+            "listening",
+            url=url_of(self.listener, "http" if self.settings.tls_cert is None else "https"),
+            unjar=VERSION,
+            processes=count,
+        )
         try:
             self._supervise()
         finally:

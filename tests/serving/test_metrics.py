@@ -35,7 +35,7 @@ def test_answers_rows_and_refusals_are_counted() -> None:
     assert now["unjar_rows_total"] == 2
     assert now["unjar_model_run_seconds_count"] == 1
     assert now["unjar_request_seconds_count /v2/models/{name}/infer"] == 2
-    assert now["unjar_unpickling_refused_total"] == 0
+    assert now["unjar_guard_refused_total unpickling"] == 0
 
 
 def test_the_model_is_named_by_its_digest() -> None:
