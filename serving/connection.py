@@ -22,6 +22,8 @@ UVICORN = "0.54.0"
 MAX_HEADER_BYTES = 64 << 10
 # Where none of these is, a request is plain; HTTP/1.0 keeps a connection only when one asks for it.
 SPECIAL = frozenset((b"connection", b"upgrade", b"expect", ENCODING))
+# The first to be sent is refused by who is gone, and the second then fails here.
+PROBES_S = (0.02, 1.0)
 CLOSE = b"connection: close\r\n"
 
 
@@ -76,7 +78,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*given, **named)
         self.head: Head = {}
         self.hot = self.special = False
-        self.receiving = False
+        self.receiving = self.in_body = False
         self.since = 0.0
         self.header_bytes = 0
         self.timer: TimerHandle | None = None
@@ -105,7 +107,16 @@ class Connection(HttpToolsProtocol):
         owed = self.cycle is not None and not self.cycle.response_complete and not self.receiving and self.scheme == "http"
         if owed:
             self.cycle.keep_alive = False
+            self._still_there(PROBES_S)
         return owed
+
+    def _still_there(self, pauses_s: tuple[float, ...]) -> None:
+        """Half closed and gone look the same until something is sent: an interim answer, which HTTP/1.1 clients pass over."""
+        cycle: Any = self.cycle
+        if type(cycle) is Cycle and not cycle.response_complete and not self.transport.is_closing():
+            if cycle.turn:
+                self.transport.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+            self.loop.call_later(pauses_s[0], self._still_there, pauses_s[1:] or pauses_s)
 
     def data_received(self, data: bytes) -> None:
         if self.broken:
@@ -127,14 +138,24 @@ class Connection(HttpToolsProtocol):
     def refuse_connection(self, refusal: Refusal) -> None:
         """What follows cannot be understood: the connection ends with the refusal, after the answers still owed."""
         self.broken = True
+        cycle: Any = self.cycle
+        if self.in_body and not cycle.response_complete:
+            cycle.keep_alive = False
+            if self.hot:
+                cycle.exchange.refuse(refusal)
+                return None
+            # FastAPI waits for a body that will not come.
+            cycle.disconnected = True
+            cycle.message_event.set()
+            return self.transport.close()
         self.desk.metrics.refused(refusal.code)
         self.desk.metrics.request("other", refusal.status, 0.0)
-        last = Cycle(self, keep_alive=False, turn=self.cycle is None or self.cycle.response_complete)
+        last = Cycle(self, keep_alive=False, turn=cycle is None or cycle.response_complete)
         self.cycle = last  # type: ignore[assignment]
         if not last.turn:
             self.flow.pause_reading()
             self.pipeline.appendleft((last, self.app))  # type: ignore[arg-type]
-        last.on_reply(refused(refusal, request_id(self.head)))
+        return last.on_reply(refused(refusal, request_id(self.head)))
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -142,7 +163,7 @@ class Connection(HttpToolsProtocol):
         self.head = {}
         self.header_bytes = 0
         self.expect_100_continue = self.special = False
-        self.receiving = True
+        self.receiving, self.in_body = True, False
         self.since = time.monotonic()
 
     def on_url(self, url: bytes) -> None:
@@ -165,6 +186,7 @@ class Connection(HttpToolsProtocol):
                 self.expect_100_continue = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
+        self.in_body = True
         parser = self.parser
         keep_alive = parser.should_keep_alive()
         self.hot = (
@@ -204,7 +226,7 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self.receiving = False
+        self.receiving = self.in_body = False
         if self.hot:
             self.cycle.exchange.complete()  # type: ignore[attr-defined]
         else:
@@ -281,12 +303,7 @@ class Connection(HttpToolsProtocol):
     def _too_slow(self) -> None:
         if self.flow.write_paused:
             return self.transport.abort()
-        refusal = RequestTimeout(f"the request did not arrive within {self.request_timeout_s:g} s")
-        exchange: Exchange | None = self.cycle.exchange if self.hot else None  # type: ignore[attr-defined]
-        if exchange is not None:
-            self.cycle.keep_alive = False
-            return exchange.refuse(refusal)
-        return self.refuse_connection(refusal)
+        return self.refuse_connection(RequestTimeout(f"the request did not arrive within {self.request_timeout_s:g} s"))
 
 
 class _Lines:
