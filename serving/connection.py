@@ -6,15 +6,16 @@ way. `fits` says whether this uvicorn is one that the class can stand on.
 """
 
 import logging
+import re
 import time
 from asyncio import TimerHandle
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.errors import HeadersTooLarge, Internal, InvalidHttp, Overloaded, Refusal, RequestTimeout
-from serving.exchange import ENCODING, HEADERS, TWICE, Desk, Exchange, Head, Reply, refused, request_id
+from serving.exchange import ENCODING, HEADERS, LENGTH, TWICE, Desk, Exchange, Head, Reply, refused, request_id
 from serving.front import INFER
 from serving.logs import event
 
@@ -24,44 +25,67 @@ MAX_HEADER_BYTES = 64 << 10
 SPECIAL = frozenset((b"connection", b"upgrade", b"expect", ENCODING))
 # The first to be sent is refused by who is gone, and the second then fails here.
 PROBES_S = (0.02, 1.0)
-CLOSE = b"connection: close\r\n"
+CLOSE = b"connection: close\r\n\r\n"
+LENGTH_LINE = re.compile(rb"\r\n(?i:content-length): *(\d+)\r\n")
+LONGEST_HEAD = 4096
 
 
-class Cycle:
-    """A question and its reply on one connection; to uvicorn it looks like a cycle of its own."""
+class Place:
+    """One answer's place on a connection; to uvicorn it looks like a cycle of its own."""
 
-    __slots__ = ("connection", "disconnected", "exchange", "keep_alive", "reply", "response_complete", "turn")
+    response_complete = disconnected = False
+    said: Reply | None = None
 
-    def __init__(self, connection: "Connection", keep_alive: bool, turn: bool) -> None:
+    def __init__(self, connection: "Connection", keep_alive: bool) -> None:
         self.connection = connection
         self.keep_alive = keep_alive
+        before = connection.cycle
         # Pipelined questions are answered in the order they came.
-        self.turn = turn
-        self.response_complete = False
-        self.disconnected = False
-        self.reply: Reply | None = None
-        self.exchange: Exchange | None = None
+        self.turn = before is None or before.response_complete
+        connection.cycle = self  # type: ignore[assignment]
+        if not self.turn:
+            connection.flow.pause_reading()
+            connection.pipeline.appendleft((self, connection.app))  # type: ignore[arg-type]
 
     @property
-    def message_event(self) -> "Cycle":
+    def message_event(self) -> "Place":
         return self
 
     def set(self) -> None:
         """uvicorn wakes a cycle up when the client has left."""
-        if self.disconnected and self.exchange is not None:
-            self.exchange.abandon()
 
     def on_reply(self, reply: Reply) -> None:
         if not self.turn:
-            self.reply = reply
+            self.said = reply
         elif not self.disconnected:
             self.connection.write_reply(self, reply)
 
     def begin(self) -> None:
         """Those before it are answered."""
         self.turn = True
-        if self.reply is not None and not self.disconnected:
-            self.connection.write_reply(self, self.reply)
+        if self.said is not None and not self.disconnected:
+            self.connection.write_reply(self, self.said)
+
+
+class Cycle(Place, Exchange):
+    """A question and its reply."""
+
+    def __init__(self, connection: "Connection", keep_alive: bool, head: Head, length: bytes | None = None) -> None:
+        Place.__init__(self, connection, keep_alive)
+        desk = connection.desk
+        Exchange.__init__(self, desk, INFER, desk.inference.name, None, head, length)
+
+    def set(self) -> None:
+        if self.disconnected:
+            self.abandon()
+
+
+class Known(NamedTuple):
+    """A head that this connection sent before, around the digits of the body's length."""
+
+    before: bytes
+    after: bytes
+    head: Head
 
 
 class Connection(HttpToolsProtocol):
@@ -78,6 +102,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(*given, **named)
         self.head: Head = {}
         self.hot = self.special = False
+        self.known: Known | None = None
+        self.messages = 0
         self.receiving = self.in_body = False
         self.since = 0.0
         self.header_bytes = 0
@@ -113,14 +139,15 @@ class Connection(HttpToolsProtocol):
     def _still_there(self, pauses_s: tuple[float, ...]) -> None:
         """Half closed and gone look the same until something is sent: an interim answer, which HTTP/1.1 clients pass over."""
         cycle: Any = self.cycle
-        if type(cycle) is Cycle and not cycle.response_complete and not self.transport.is_closing():
+        if isinstance(cycle, Place) and not cycle.response_complete and not self.transport.is_closing():
             if cycle.turn:
                 self.transport.write(b"HTTP/1.1 102 Processing\r\n\r\n")
             self.loop.call_later(pauses_s[0], self._still_there, pauses_s[1:] or pauses_s)
 
     def data_received(self, data: bytes) -> None:
-        if self.broken:
+        if self.broken or self._again(data):
             return
+        self.messages = 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -134,6 +161,37 @@ class Connection(HttpToolsProtocol):
             self.refuse_connection(cause)
         except httptools.HttpParserError:
             self.refuse_connection(InvalidHttp("this is not an HTTP/1.1 request that can be read"))
+        else:
+            if self.hot and self.known is None and self.messages == 1 and not self.receiving:
+                self._learn(data)
+
+    def _learn(self, data: bytes) -> None:
+        """A client's heads are the same again and again: this one need not be parsed a second time."""
+        length = self.head.get(LENGTH)
+        if length is None or self.special or TWICE in self.head:
+            return
+        end = len(data) - int(length)
+        found = [match.span(1) for match in LENGTH_LINE.finditer(data, 0, end)]
+        if len(found) == 1 and end <= LONGEST_HEAD and data[:end].endswith(b"\r\n\r\n"):
+            start, stop = found[0]
+            self.known = Known(data[:start], data[stop:end], self.head)
+
+    def _again(self, data: bytes) -> bool:
+        """Is this one whole request whose head is known, and nobody before it still waits?"""
+        known = self.known
+        if known is None or self.receiving or not self.cycle.response_complete:
+            return False
+        before, after, head = known
+        if not data.startswith(before):
+            return False
+        start = len(before)
+        stop = data.find(b"\r", start, start + 12)
+        length = data[start:stop]
+        if not (length.isdigit() and data.startswith(after, stop) and len(data) == stop + len(after) + int(length)):
+            return False
+        self.hot, self.head = True, head
+        Cycle(self, True, head, length).complete(data[stop + len(after) :])
+        return True
 
     def refuse_connection(self, refusal: Refusal) -> None:
         """What follows cannot be understood: the connection ends with the refusal, after the answers still owed."""
@@ -142,7 +200,7 @@ class Connection(HttpToolsProtocol):
         if self.in_body and not cycle.response_complete:
             cycle.keep_alive = False
             if self.hot:
-                cycle.exchange.refuse(refusal)
+                cycle.refuse(refusal)
                 return None
             # FastAPI waits for a body that will not come.
             cycle.disconnected = True
@@ -150,12 +208,7 @@ class Connection(HttpToolsProtocol):
             return self.transport.close()
         self.desk.metrics.refused(refusal.code)
         self.desk.metrics.request("other", refusal.status, 0.0)
-        last = Cycle(self, keep_alive=False, turn=cycle is None or cycle.response_complete)
-        self.cycle = last  # type: ignore[assignment]
-        if not last.turn:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((last, self.app))  # type: ignore[arg-type]
-        return last.on_reply(refused(refusal, request_id(self.head)))
+        return Place(self, keep_alive=False).on_reply(refused(refusal, request_id(self.head)))
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -194,13 +247,7 @@ class Connection(HttpToolsProtocol):
         )
         if not self.hot:
             return self._common_way()
-        before = self.cycle
-        cycle = Cycle(self, keep_alive, before is None or before.response_complete)
-        self.cycle = cycle  # type: ignore[assignment]
-        if not cycle.turn:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))  # type: ignore[arg-type]
-        cycle.exchange = Exchange(self.desk, INFER, self.desk.inference.name, None, self.head, cycle.on_reply)
+        Cycle(self, keep_alive, self.head)
         return None
 
     def _is_special(self) -> bool:
@@ -221,27 +268,27 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         if self.hot:
-            self.cycle.exchange.feed(body)  # type: ignore[attr-defined]
+            self.cycle.feed(body)  # type: ignore[attr-defined]
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self.receiving = self.in_body = False
+        self.messages += 1
         if self.hot:
-            self.cycle.exchange.complete()  # type: ignore[attr-defined]
+            self.cycle.complete()  # type: ignore[attr-defined]
         else:
             super().on_message_complete()
 
-    def write_reply(self, cycle: Cycle, reply: Reply) -> None:
-        cycle.response_complete = True
-        cycle.exchange = None
+    def write_reply(self, place: Place, reply: Reply) -> None:
+        place.response_complete = True
         transport = self.transport
         if transport.is_closing():
             return
-        close = b"" if cycle.keep_alive else CLOSE
         status, lines, body = reply
-        transport.write(b"%b%b%b%b\r\n%b" % (STATUS_LINE[status], self._default_lines(), lines, close, body))
-        if not cycle.keep_alive:
+        end = b"\r\n" if place.keep_alive else CLOSE
+        transport.write(b"".join((STATUS_LINE[status], self._default_lines(), lines, end, body)))
+        if not place.keep_alive:
             transport.close()
         self.on_response_complete()
 
@@ -266,7 +313,7 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             following: Any = self.pipeline.pop()
             cycle, app = following
-            if type(cycle) is Cycle:
+            if isinstance(cycle, Place):
                 cycle.begin()
             else:
                 self._start_asgi_task(cycle, app)

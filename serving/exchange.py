@@ -110,27 +110,20 @@ class Desk:
 
 
 class Exchange:
-    """One question and its reply. `on_reply` is called once, on the loop's thread, unless the asker leaves before."""
+    """One question and its reply. A front derives its own, with `on_reply`."""
 
-    __slots__ = (
-        "_form", "_holds", "_parts", "_served", "_size", "deadline", "desk", "done", "feeds", "head", "on_reply", "request_id",
-        "route", "rows", "since", "started",
-    )  # fmt: skip
+    done = False
+    rows = 0
+    deadline = math.inf
+    _size = _holds = 0
 
-    def __init__(
-        self, desk: Desk, route: str, name: str, version: str | None, head: Head, on_reply: Callable[[Reply], None]
-    ) -> None:
+    def __init__(self, desk: Desk, route: str, name: str, version: str | None, head: Head, length: bytes | None = None) -> None:
+        """length: of the body, where it is another than the head's."""
         self.desk = desk
         self.route = route
         self.head = head
-        self.on_reply = on_reply
-        self.done = False
         self.started = time.perf_counter()
-        self.deadline = math.inf
         self._parts: list[bytes] = []
-        self._size = 0
-        self._holds = 0
-        self.rows = 0
         self.request_id = request_id(head)
         desk.active += 1
         try:
@@ -143,10 +136,15 @@ class Exchange:
             self._served = desk.inference.find(name, version)
             if TIMEOUT in head:
                 self._allow(_milliseconds(head[TIMEOUT]))
-            if LENGTH in head:
-                self._declare(head[LENGTH])
+            length = length or head.get(LENGTH)
+            if length is not None:
+                self._declare(length)
         except Refusal as refusal:
             self.refuse(refusal)
+
+    def on_reply(self, reply: Reply) -> None:
+        """Called once, on the loop's thread, unless the asker leaves before."""
+        raise NotImplementedError
 
     def _declare(self, length: bytes) -> None:
         if not length.isdigit():
@@ -179,12 +177,13 @@ class Exchange:
         self._parts.append(part)
         return None
 
-    def complete(self) -> None:
-        """The body is here."""
+    def complete(self, body: bytes | None = None) -> None:
+        """The body is here; what was fed, unless it is given whole."""
         if self.done:
             return None
-        parts, self._parts = self._parts, []
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if body is None:
+            parts, self._parts = self._parts, []
+            body = parts[0] if len(parts) == 1 else b"".join(parts)
         if len(body) > BIG_TEXT or ENCODING in self.head:
             given = self.head.get(HEADER_LENGTH, b"")
             # What is behind the JSON is not read, only pointed at.

@@ -92,7 +92,7 @@ class Front:
 
     async def _infer(self, route: str, name: str, version: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         replied: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        exchange = Exchange(self.desk, route, name, version, read_head(scope["headers"]), replied.set_result)
+        exchange = _Awaited(replied, self.desk, route, name, version, read_head(scope["headers"]))
         if scope["method"] != "POST":
             exchange.refuse(MethodNotAllowed(f"{scope['method']} is not allowed here; allowed: POST", {"allow": "POST"}))
         try:
@@ -151,6 +151,15 @@ class Front:
             inference.find(name or inference.name, version)
             said = inference.metrics.statistics()
         return b"application/json", orjson.dumps(said)
+
+
+class _Awaited(Exchange):
+    def __init__(self, replied: "asyncio.Future[Reply]", *opening: Any) -> None:
+        self.replied = replied
+        super().__init__(*opening)
+
+    def on_reply(self, reply: Reply) -> None:
+        self.replied.set_result(reply)
 
 
 async def _first(replied: "asyncio.Future[Reply]", receive: Receive) -> None:

@@ -56,10 +56,12 @@ async def _answer(config: uvicorn.Config, kind: Any, request: bytes) -> bytes:
     transport = _Transport()
     protocol = kind(config, ServerState(), {})
     protocol.connection_made(transport)
-    protocol.data_received(request)
     async with asyncio.timeout(PATIENCE_S):
-        while protocol.cycle is None or not protocol.cycle.response_complete:
-            await asyncio.sleep(0)
+        # The second time the connection knows the head.
+        for _ in range(2):
+            protocol.data_received(request)
+            while protocol.cycle is None or not protocol.cycle.response_complete:
+                await asyncio.sleep(0)
     protocol.connection_lost(None)
     return transport.written
 

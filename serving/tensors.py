@@ -74,7 +74,11 @@ def to_json(tensor: Tensor, array: Array) -> bytes:
         raise NotInJson(
             f"output {tensor.name!r}: {found} {_where(list(array.shape), at)} cannot be written in JSON; ask for binary_data"
         )
-    return orjson.dumps(flat if flat.flags.c_contiguous else np.ascontiguousarray(flat), option=orjson.OPT_SERIALIZE_NUMPY)
+    try:
+        return orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)
+    except orjson.JSONEncodeError:
+        # A column of something wider.
+        return orjson.dumps(np.ascontiguousarray(flat), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def to_bytes(array: Array) -> bytes | memoryview:
