@@ -115,7 +115,7 @@ class Exchange:
     done = False
     rows = 0
     deadline = math.inf
-    _size = _holds = 0
+    _size = _holds = _start = 0
 
     def __init__(self, desk: Desk, route: str, name: str, version: str | None, head: Head, length: bytes | None = None) -> None:
         """length: of the body, where it is another than the head's."""
@@ -182,8 +182,7 @@ class Exchange:
         if self.done:
             return None
         if body is None:
-            parts, self._parts = self._parts, []
-            body = parts[0] if len(parts) == 1 else b"".join(parts)
+            body = self._joined()
         if len(body) > BIG_TEXT or ENCODING in self.head:
             given = self.head.get(HEADER_LENGTH, b"")
             # What is behind the JSON is not read, only pointed at.
@@ -195,11 +194,24 @@ class Exchange:
             return self.refuse(error)
         return self._ask(question)
 
+    def _joined(self) -> bytes:
+        parts, self._parts = self._parts, []
+        if len(parts) == 1:
+            return parts[0]
+        given = self.head.get(HEADER_LENGTH, b"")
+        if ENCODING not in self.head and given.isdigit() and 0 < len(given) <= 12 and int(given):
+            # Numbers in memory begin at a multiple of eight; while the bytes are copied anyway, they can.
+            self._start = -int(given) % 8
+            parts.insert(0, bytes(self._start))
+        return b"".join(parts)
+
     def _read(self, body: bytes) -> Question:
         head = self.head
         if ENCODING in head:
             body = inflate(body, head[ENCODING].strip().lower(), self.desk.max_body_bytes)
-        return self._served.decoder.decode(body, str(head[HEADER_LENGTH], "latin-1") if HEADER_LENGTH in head else None)
+        return self._served.decoder.decode(
+            body, str(head[HEADER_LENGTH], "latin-1") if HEADER_LENGTH in head else None, self._start
+        )
 
     def _ask(self, question: Question) -> None:
         if self.done:

@@ -89,8 +89,11 @@ class Decoder:
         self._last: tuple[bytes, bytes, int, Form] | None = None
         self._dtypes = {tensor.name: tensor.dtype for tensor in signature.inputs}
 
-    def decode(self, body: bytes, header_length: str | None) -> Question:
-        """Raises Refusal: what was found, in which tensor, what was expected."""
+    def decode(self, body: bytes, header_length: str | None, start: int = 0) -> Question:
+        """Raises Refusal: what was found, in which tensor, what was expected.
+
+        start: how many bytes are before the body, so that what follows its JSON stands where numbers should.
+        """
         if header_length is None:
             return self._read(body, None)
         if not (header_length.isascii() and header_length.isdigit() and len(header_length) <= 12):
@@ -98,9 +101,9 @@ class Decoder:
         size = int(header_length)
         if size == 0:
             return self._raw(body)
-        if size > len(body):
-            raise Refusal(f"{HEADER}: says {size} bytes of JSON, the body has {len(body)} bytes")
-        return self._read(body[:size], memoryview(body)[size:])
+        if size > len(body) - start:
+            raise Refusal(f"{HEADER}: says {size} bytes of JSON, the body has {len(body) - start} bytes")
+        return self._read(body[start : start + size], memoryview(body)[start + size :])
 
     def _read(self, text: bytes, binary: memoryview | None) -> Question:
         if binary is None and (question := self._like_the_last(text)) is not None:
@@ -135,7 +138,7 @@ class Decoder:
         return Question(form, {entry.name: array if array.dtype is wanted else array.astype(wanted)})
 
     def _keep(self, rest: bytes, form: Form) -> None:
-        if form.id is None and len(rest) <= LONGEST_FORM and all(type(entry.data) is not list for entry in form.inputs):
+        if len(rest) <= LONGEST_FORM and all(type(entry.data) is not list for entry in form.inputs):
             if len(self._forms) >= MOST_FORMS:
                 self._forms.clear()
             self._forms[rest] = form
@@ -369,10 +372,11 @@ class Encoder:
                 entries.append(b'%b"parameters":{"binary_data_size":%d}}' % (head, size))
             else:
                 entries.append(b'%b"data":%b}' % (head, tensors.to_json(tensor, array)))
-        if len(entries) == 1 and not parts and form.id is None:
-            form.opening = b'%b,"outputs":[%b"data":' % (self._model, head), array.shape
         identity = b"" if form.id is None else b',"id":' + orjson.dumps(form.id)
-        text = b'%b%b,"outputs":[%b]}' % (self._model, identity, b",".join(entries))
+        opening = b'%b%b,"outputs":[' % (self._model, identity)
+        if len(entries) == 1 and not parts:
+            form.opening = opening + head + b'"data":', array.shape
+        text = b"%b%b]}" % (opening, b",".join(entries))
         return Answer(b"".join((text, *parts)), len(text)) if parts else Answer(text)
 
     def _head(self, tensor: Tensor, shape: tuple[int, ...]) -> bytes:

@@ -1,0 +1,169 @@
+"""How do the measurements read: a table, a plot, and which of the promises hold?"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+Result = dict[str, Any]
+PAGE, PLOT = Path("docs/serving-speed.md"), Path("docs/serving-speed.svg")
+UVLOOP = Path("benchmarks/results/uvloop.json")
+FORMATS = {"native": "JSON of its own", "v2json": "V2 JSON", "v2binary": "V2 binary"}
+
+
+def table(result: Result) -> str:
+    lines = [
+        "| server, format | CPU µs, 1 row, 64 conn. | req/s 1 conn. | 16 | 64 | p50 / p99 ms, 1 conn. | 64 | CPU µs, 32 rows |"
+        " CPU ms, 1024 rows | rows/s, 1024 rows | errors | wrong |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in result["servers"].items():
+        if "cells" not in row:
+            lines.append(f"| {name} | not measured: {row.get('not_measured', '')} " + "| " * 10 + "|")
+            continue
+        for kind in dict.fromkeys(key.split()[0] for key in row["cells"]):
+            one, many, most = (row["cells"][f"{kind} 1 {c}"] for c in (1, 16, 64))
+            middle, large = row["cells"][f"{kind} 32 16"], row["cells"][f"{kind} 1024 1"]
+            errors = sum(cell["errors"] for key, cell in row["cells"].items() if key.startswith(kind + " "))
+            wrong = sum(cell["wrong"] for key, cell in row["cells"].items() if key.startswith(kind + " "))
+            lines.append(
+                f"| {name}, {FORMATS[kind]} | {most['cpu_us']:,.0f} | {one['per_s']:,.0f} | {many['per_s']:,.0f} |"
+                f" {most['per_s']:,.0f} | {one['p50_us'] / 1e3:.2f} / {one['p99_us'] / 1e3:.2f} |"
+                f" {most['p50_us'] / 1e3:.2f} / {most['p99_us'] / 1e3:.2f} | {middle['cpu_us']:,.0f} |"
+                f" {large['cpu_us'] / 1e3:.2f} | {large['per_s'] * 1024:,.0f} | {errors} | {wrong} |"
+            )
+    return "\n".join(lines)
+
+
+def starts(result: Result) -> str:
+    lines = ["| server | port open after s | first right answer after s | PSS idle -> after load, MB |", "|---|---|---|---|"]
+    for name, row in result["servers"].items():
+        if "cells" in row:
+            lines.append(
+                f"| {name} | {row['live_s']:.2f} | {row['first_answer_s']:.2f} |"
+                f" {row['idle_kb'] / 1024:.0f} -> {row['loaded_kb'] / 1024:.0f} |"
+            )
+    return "\n".join(lines)
+
+
+def promises(result: Result) -> str:
+    """What was promised, what was measured, and whether it holds."""
+    ours, naive, echo = (result["servers"][name] for name in ("unjar", "naive-onnxruntime", "asgi-echo"))
+
+    def cell(row: Result, key: str) -> Result:
+        found: Result = row["cells"][key]
+        return found
+
+    one, base, floor = cell(ours, "v2json 1 64"), cell(naive, "native 1 64"), cell(echo, "native 1 64")
+    alone, floor_alone = cell(ours, "v2json 1 1"), cell(echo, "native 1 1")
+    large, base_large = cell(ours, "v2json 1024 1"), cell(naive, "native 1024 1")
+    binary = cell(ours, "v2binary 1024 1")
+    in_process = result["in_process"]["1024"]
+    rows = [
+        (
+            "JSON, 1 row, 64 connections: CPU of naive FastAPI + onnxruntime",
+            ">= 20 times ours",
+            base["cpu_us"] / one["cpu_us"],
+            20,
+            True,
+        ),
+        ("JSON, 1 row, 64 connections: CPU of the ASGI echo", ">= ours", floor["cpu_us"] / one["cpu_us"], 1, True),
+        (
+            "JSON, 1 row, 1 connection: our p50",
+            "<= 1.25 times the echo's",
+            alone["p50_us"] / floor_alone["p50_us"],
+            1.25,
+            False,
+        ),
+        (
+            "JSON, 1024 rows: CPU of naive FastAPI + onnxruntime",
+            ">= 14 times ours",
+            base_large["cpu_us"] / large["cpu_us"],
+            14,
+            True,
+        ),
+        (
+            "binary, 1024 rows: our rows/s",
+            ">= 0.45 of onnxruntime's in process",
+            binary["per_s"] * in_process / 1e6,
+            0.45,
+            True,
+        ),
+        ("cold start to the first right answer, s", "<= 0.7", ours["first_answer_s"], 0.7, False),
+        ("memory after load, MB", "<= 90", ours["loaded_kb"] / 1024, 90, False),
+    ]
+    lines = ["| what | promised | measured | holds |", "|---|---|---|---|"]
+    for what, promised, measured, bound, least in rows:
+        held = measured >= bound if least else measured <= bound
+        lines.append(f"| {what} | {promised} | {measured:.2f} | {'yes' if held else 'no'} |")
+    return "\n".join(lines)
+
+
+def uvloops() -> str:
+    if not UVLOOP.exists():
+        return ""
+    result = json.loads(UVLOOP.read_text())
+    lines = [
+        "\n## uvloop\n", f"Our server, JSON, 1 row; {result['machine']}; commit {result['commit']}.\n",
+        "| uvloop | CPU µs, 64 conn. | req/s 1 conn. | 16 | 64 |", "|---|---|---|---|---|",
+    ]  # fmt: skip
+    for version, cells in result["versions"].items():
+        speeds = " | ".join(f"{cells[c]['per_s']:,.0f}" for c in ("1", "16", "64"))
+        lines.append(f"| {version} | {cells['64']['cpu_us']:.0f} | {speeds} |")
+    return "\n".join(lines) + "\n"
+
+
+def write(result: Result) -> None:
+    plot(result)
+    versions = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
+    PAGE.write_text(
+        f"""# How fast the server is, beside others
+
+Made by `python -m benchmarks.serving`: {result["rounds"]} rounds of {result["seconds"]:g} s for each cell, all servers in
+each round, medians. One core for the server, the other for wrk, which compares every answer with onnxruntime's. Ours runs with
+all it has in production. {result["machine"]}; Python {result["python"]}; {versions}; commit {result["commit"]},
+{result["date"]}.
+
+Model: StandardScaler, then a network 128 -> 64 -> 32 -> 8 in double precision, as convert.py writes it; every server that uses
+onnxruntime has this file. A row of JSON is 2.5 kB.
+
+![CPU time per request](serving-speed.svg)
+
+{table(result)}
+
+onnxruntime alone, in process: {", ".join(f"{us:.0f} µs for {rows} rows" for rows, us in result["in_process"].items())}.
+
+{starts(result)}
+
+## Promises
+
+{promises(result)}
+{uvloops()}"""
+    )
+
+
+def plot(result: Result) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = "unjar"
+    bars = [
+        (f"{name}, {FORMATS[key.split()[0]]}", cell["cpu_us"])
+        for name, row in result["servers"].items()
+        for key, cell in row.get("cells", {}).items()
+        if key.endswith(" 1 64")
+    ]
+    bars.sort(key=lambda bar: -bar[1])
+    figure, axes = pyplot.subplots(figsize=(8, 0.3 * len(bars) + 1.2))
+    drawn = axes.barh(
+        [name for name, _ in bars],
+        [us for _, us in bars],
+        color=["#0a5d2c" if n.startswith("unjar,") else "#9aa4ae" for n, _ in bars],
+    )
+    axes.bar_label(drawn, fmt=" %.0f")
+    axes.set_xscale("log")
+    axes.set_xlabel("µs of processor time for a request of one row, 64 connections")
+    figure.tight_layout()
+    figure.savefig(PLOT, metadata={"Date": None})
+    pyplot.close(figure)
