@@ -22,7 +22,7 @@ class Predict(Worker):
         return {"predict": session.run(["predict"], {"X": np.array(data["data"])})[0].tolist()}
 if __name__ == "__main__":
     server = Server()
-    server.append_worker(Predict, num=1)
+    server.append_worker(Predict, num=1, route="/predict")
     server.run()
 """
 LITSERVE = """
@@ -45,7 +45,7 @@ class Predict(kserve.Model):
     def predict(self, payload, headers=None, response_headers=None):
         answer = session.run(["predict"], {"X": payload.inputs[0].as_numpy()})[0]
         output = kserve.InferOutput("predict", list(answer.shape), "FP64")
-        output.set_data_from_numpy(answer, binary_data=payload.inputs[0]._raw_data is not None)
+        output.set_data_from_numpy(answer, binary_data=False)
         return kserve.InferResponse(payload.id, self.name, [output])
 if __name__ == "__main__":
     model = Predict("model")
@@ -96,7 +96,7 @@ class Peer:
         (folder / "peer.py").write_text(text)
         tools = self.python.parent
         if self.name == "mosec":
-            return [str(self.python), "peer.py", "--port", str(port), "--log-level", "error", "--path", "/predict"], {}
+            return [str(self.python), "peer.py", "--port", str(port), "--log-level", "error"], {}
         if self.name == "bentoml":
             return [str(tools / "bentoml"), "serve", "peer:Predict", "--port", str(port)], {"BENTOML_DO_NOT_TRACK": "True"}
         if self.name == "mlserver":
@@ -112,6 +112,6 @@ PEERS = (
     Peer("mosec", ("mosec==0.9.8",), MOSEC, ("native",)),
     Peer("litserve", ("litserve==0.2.19",), LITSERVE, ("native",)),
     Peer("bentoml", ("bentoml==1.4.40",), BENTOML, ("native",)),
-    Peer("kserve", ("kserve==0.21.0",), KSERVE, ("v2json", "v2binary")),
+    Peer("kserve", ("kserve==0.21.0",), KSERVE, ("v2json",)),
     Peer("mlserver", ("mlserver==1.7.1", "uvloop<0.22"), MLSERVER, ("v2json",)),
 )
