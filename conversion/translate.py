@@ -18,6 +18,7 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import make_pipeline
 
 from conversion.candidates import Candidate
+from conversion.folding import fold
 from conversion.repairs import REPAIRS, as_transformer, several_trees, stacking
 from conversion.schema import Schema
 from conversion.steps import steps_of
@@ -54,7 +55,7 @@ def translate(estimator: Any, schema: Schema, methods: Sequence[str], candidate:
     _keep(graph, _outputs(estimator, methods), methods)
     _name_inputs(graph, schema)
     _settle(graph)
-    return Translation(graph, tuple(repairs))
+    return Translation(fold(graph) if candidate.folds else graph, tuple(repairs))
 
 
 def _as_asked(estimator: Any, methods: Sequence[str]) -> Any:

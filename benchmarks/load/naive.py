@@ -53,7 +53,8 @@ def main() -> None:
     if kind == "echo":
         uvicorn.run(echo, port=int(port), loop="uvloop", http="httptools", lifespan="off", access_log=False, log_level="error")
     else:
-        uvicorn.run(naive(kind, model), port=int(port), log_level="warning")
+        # As uvicorn comes, its access log included.
+        uvicorn.run(naive(kind, model), port=int(port))
 
 
 if __name__ == "__main__":

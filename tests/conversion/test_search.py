@@ -27,7 +27,7 @@ def pinned(estimator: Any, precision: str, tolerance: float = 1e-5) -> Accepted:
 
 
 def network(rows: Array) -> Any:
-    model = make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(8,), max_iter=60, random_state=0))
+    model = make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(64,), max_iter=60, random_state=0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return model.fit(rows, rows[:, :2])

@@ -5,7 +5,7 @@ import re
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.serving import graphs
-from tests.serving.asking import Ask, asker, question
+from tests.serving.asking import ROOT, Ask, asker, question
 
 INFER = "/v2/models/test/infer"
 
@@ -51,3 +51,16 @@ def test_addresses_nobody_has_share_one_label() -> None:
     text = ask("GET", "/metrics").text
     assert "secret" not in text
     assert re.search(r'unjar_requests_total\{code="404",route="other"\} 20\.0', text)
+
+
+def test_every_figure_is_documented() -> None:
+    ask = asker(graphs.linear())
+    ask("POST", INFER, json=question([0] * 3, [1, 3]))
+    ask("POST", INFER, content=b"{")
+    found = {}
+    for family in text_string_to_metric_families(ask("GET", "/metrics").text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        found[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `((?:unjar|process)_\w+)` \| (.*?) ?\|", text, re.MULTILINE)
+    assert {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == found

@@ -54,7 +54,7 @@ def environment(name: str) -> Path:
 def test_kserves_client(shipped: Running, expected: Any, tmp_path: Path, form: str) -> None:
     script = tmp_path / "ask.py"
     script.write_text(KSERVE)
-    command = [environment("kserve") / "python", script, shipped.url, ROOT / "example.json", form]
+    command: list[str | Path] = [environment("kserve") / "python", script, shipped.url, ROOT / "example.json", form]
     said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert said.returncode == 0, said.stderr
     found = json.loads(said.stdout.splitlines()[-1])
@@ -65,8 +65,15 @@ def test_kserves_client(shipped: Running, expected: Any, tmp_path: Path, form: s
 def test_mlservers_infer(shipped: Running, expected: Any, tmp_path: Path) -> None:
     asked = {"inputs": [{key: ROWS[key] for key in ("name", "shape", "datatype", "data")}]}
     (tmp_path / "asked.json").write_text(json.dumps(asked) + "\n" + json.dumps(asked) + "\n")
-    command = [environment("mlserver") / "mlserver", "infer", "-u", shipped.url.removeprefix("http://"), "-m", "model"]
-    files = ["-i", tmp_path / "asked.json", "-o", tmp_path / "answered.json"]
+    command: list[str | Path] = [
+        environment("mlserver") / "mlserver",
+        "infer",
+        "-u",
+        shipped.url.removeprefix("http://"),
+        "-m",
+        "model",
+    ]
+    files: list[str | Path] = ["-i", tmp_path / "asked.json", "-o", tmp_path / "answered.json"]
     said = subprocess.run([*command, *files], capture_output=True, text=True, check=False, timeout=120)
     assert said.returncode == 0, said.stderr
     lines = (tmp_path / "answered.json").read_text().splitlines()
