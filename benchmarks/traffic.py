@@ -125,7 +125,7 @@ async def ask(host: str, port: int, connections: int, next_question: Callable[[]
                 if writer is None or reader is None:
                     reader, writer = await asyncio.open_connection(host, port, limit=1 << 24)
                 writer.write(question.sent)
-                tally.judge(question, *await _answer(reader))
+                tally.judge(question, *await read_answer(reader))
             except (OSError, asyncio.IncompleteReadError):
                 tally.counts["broken"] += 1
                 if writer is not None:
@@ -139,7 +139,7 @@ async def ask(host: str, port: int, connections: int, next_question: Callable[[]
     return tally
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     head = await reader.readuntil(b"\r\n\r\n")
     at = head.index(b"\r\ncontent-length: ") + 18
     length = int(head[at : head.index(b"\r", at)])
