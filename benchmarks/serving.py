@@ -54,7 +54,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--only", nargs="+")
     parser.add_argument("--uvloop", nargs="+", metavar="VERSION")
+    parser.add_argument("--page", action="store_true", help="write the page anew from the results")
     given = parser.parse_args()
+    if given.page:
+        pages.write(json.loads(RESULTS.read_text()))
+        return 0
     if given.install_peers:
         for peer in PEERS:
             peer.install()

@@ -113,6 +113,53 @@ def uvloops() -> str:
     return "\n".join(lines) + "\n"
 
 
+def endurance() -> str:
+    """What else was measured, of those files that are there."""
+    found = {path.stem: json.loads(path.read_text()) for path in UVLOOP.parent.glob("*.json")}
+    said = {"soak": _soak, "kill": _kill, "crosstalk": _crosstalk, "fuzz": _fuzz, "wire_fuzz": _wire}
+    rows = [
+        f"| `benchmarks/{name}.py` | {say(found[name])} | {found[name]['commit']} |"
+        for name, say in said.items()
+        if name in found
+    ]
+    table = ["| what | seen | commit |", "|---|---|---|", *rows]
+    return "\n## Endurance\n\n" + "\n".join(table) + "\n" if rows else ""
+
+
+def _soak(of: Result) -> str:
+    memory = [of["pss_kb"][half] / 1024 for half in ("first_half", "second_half")]
+    return (
+        f"{of['minutes']:g} minutes at full load, {of['connections']} connections, {of['requests']:,} requests, good and bad:"
+        f" {len(of['wrong'])} wrong answers, {of['counts'].get('broken', 0)} broken connections; PSS {memory[0]:.1f} MB in the"
+        f" first half, {memory[1]:.1f} MB in the second"
+    )
+
+
+def _kill(of: Result) -> str:
+    return (
+        f"one of two processes killed under the load of {of['connections']} connections: {of['counts'].get('broken', 0)} of"
+        f" {of['requests']:,} requests lost with it, {len(of['wrong'])} wrong, at most"
+        f" {of['longest_time_without_an_answer_s'] * 1e3:.0f} ms without an answer; killed at {of['died'][17:23]} s,"
+        f" ready again at {of['ready_again'][17:23]} s"
+    )
+
+
+def _crosstalk(of: Result) -> str:
+    wrong = len(of["fast"]["wrong"]) + len(of["asgi"]["wrong"])
+    return (
+        f"{of['fast']['requests']:,} requests each way, {of['connections']} connections, different rows, sizes, formats and"
+        f" errors: {wrong} answers to another question"
+    )
+
+
+def _fuzz(of: Result) -> str:
+    return f"{of['inputs']:,} odd requests, beside a twin that shares no code: {len(of['wrong'])} differences, crashes, hangs"
+
+
+def _wire(of: Result) -> str:
+    return f"{of['requests']:,} odd requests at a running server: {len(of['wrong'])} times 5xx, no answer or one out of shape"
+
+
 def write(result: Result) -> None:
     plot(result)
     versions = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
@@ -138,7 +185,7 @@ onnxruntime alone, in process: {", ".join(f"{us:.0f} µs for {rows} rows" for ro
 ## Promises
 
 {promises(result)}
-{uvloops()}"""
+{uvloops()}{endurance()}"""
     )
 
 
