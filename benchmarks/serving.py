@@ -39,7 +39,7 @@ from benchmarks.load.servers import (
 from benchmarks.machine import described
 from serving.runtime import open_session
 
-CELLS = ((1, 1), (1, 16), (1, 64), (32, 16), (1024, 1))
+CELLS = ((1, 1), (1, 16), (1, 64), (32, 1), (32, 16), (32, 64), (1024, 1), (1024, 16))
 QUICK = ("unjar", "naive-onnxruntime", "asgi-echo")
 DIFFERENT = {1: 32, 32: 16, 1024: 4}
 LUA = Path(__file__).parent / "load" / "wrk.lua"

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 def _object(properties: Json, required: list[str] | None = None) -> Json:
-    return {"type": "object", "properties": properties, "required": required or list(properties)}
+    return {"type": "object", "properties": properties, "required": list(properties) if required is None else required}
 
 
 def _list(items: Json) -> Json:
