@@ -22,6 +22,8 @@ TRAILING_GAP_MAX = 0.05
 # Noise of 0.1 % chord makes thin trailing edges cross and dense points step back by this much; more is a wrong outline.
 CROSSING_MAX = 0.005
 BACKTRACK_MAX = 0.01
+# Beyond these a square overflows or vanishes.
+SIZE_MAX = 1e100
 _SAMPLES = 4000
 _NEAR_END = 5  # the fifth station from an end lies 1 % of chord from it
 
@@ -99,7 +101,7 @@ def _unfold(rows: Array) -> Array:
     """Lednicer (a row of two counts, upper surface nose to tail, lower surface nose to tail) -> once around, as Selig."""
     upper, lower = rows[0]
     rest = rows[1:]
-    counts = upper >= 3 and lower >= 3 and upper == int(upper) and lower == int(lower)
+    counts = 3 <= upper <= POINTS_MAX and 3 <= lower <= POINTS_MAX and upper == int(upper) and lower == int(lower)
     if counts and upper + lower == len(rest):
         return np.concatenate([rest[: int(upper)][::-1], rest[int(upper) :]])
     if counts and np.abs(rest).max() < min(upper, lower):
@@ -176,8 +178,11 @@ def _distinct(points: Array) -> Array:
     if not finite.all():
         where = int(np.flatnonzero(~finite)[0])
         raise ContourRefused("not_finite", f"point {where + 1}", f"found {points[where].tolist()}, expected finite numbers")
+    extent = float(np.ptp(np.clip(points, -SIZE_MAX, SIZE_MAX), axis=0).max())
+    if np.abs(points).max() > SIZE_MAX or 0.0 < extent < 1.0 / SIZE_MAX:
+        raise ContourRefused("size", "outline", f"found numbers up to {np.abs(points).max():g}, no drawing has such a unit")
     # Two points closer than this are one point written twice; a spline through both would fold.
-    apart = np.hypot(*np.diff(points, axis=0).T) > 1e-7 * np.ptp(points, axis=0).max()
+    apart = np.hypot(*np.diff(points, axis=0).T) > 1e-7 * extent
     kept: Array = points[np.concatenate([[True], apart])]
     if len(kept) < POINTS_MIN:
         raise ContourRefused("too_few_points", "outline", f"found {len(kept)} distinct points, expected {POINTS_MIN}")

@@ -1,7 +1,9 @@
 """Which servers stand side by side, how is each asked, and which answers are right?"""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +12,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ class Running:
         return sum(int(line.split()[1]) for lines in rollups for line in lines if line.startswith("Pss:"))
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(contender: Contender, model: str, python: str = sys.executable) -> Iterator[Running]:
     port = free_port()
     kept = {key: value for key, value in os.environ.items() if not key.startswith("UNJAR_")} | {"OMP_NUM_THREADS": "1"}
@@ -104,13 +105,13 @@ def running(contender: Contender, model: str, python: str = sys.executable) -> I
         try:
             yield found
         finally:
-            # The whole tree that was started here, by the group it was given.
             process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                process.wait()
+            # What it started itself and left behind is in the group it was given.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def post(port: int, path: str, body: bytes, headers: dict[str, str]) -> bytes:

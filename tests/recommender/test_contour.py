@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -193,3 +195,28 @@ def test_thickness_outside_three_to_thirty_five_percent_is_refused(thickness: fl
     refused = refusal(naca(0.0, 0.4, thickness))
     assert refused.code == "thickness"
     assert "3% to 35%" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ("inf 5", "not_finite"),
+        ("5 inf", "not_finite"),
+        ("nan nan", "not_finite"),
+        ("1e300 1e300", "size"),
+        ("-1e150 0", "size"),
+    ],
+)
+def test_a_first_row_that_no_drawing_has_is_refused(row: str, code: str) -> None:
+    """Found by odd inputs: infinity was taken for a count of points."""
+    text = "name\n" + row + "\n" + "\n".join(f"{math.cos(i / 6):.4f} {0.1 * math.sin(i / 6):.4f}" for i in range(38))
+    with pytest.raises(ContourRefused) as refused:
+        normalise(read(text).points)
+    assert refused.value.code == code
+
+
+def test_an_outline_of_no_size_is_refused() -> None:
+    points = np.array([[math.cos(i / 6), 0.1 * math.sin(i / 6)] for i in range(38)]) * 1e-310
+    with pytest.raises(ContourRefused) as refused:
+        normalise(points)
+    assert refused.value.code == "size"
