@@ -85,16 +85,17 @@ def loaded(pair: Pair, script: Path, seconds: float, meanwhile: Any) -> tuple[An
         return said, wrk.communicate()[0]
 
 
-async def burst(pair: Pair, question: bytes) -> list[int]:
-    """A pool of connections opened at once, each with a question."""
+async def pool(pair: Pair, question: bytes, apart_s: float) -> list[int]:
+    """Who has the connections of a pool that are opened so long after one another, each with a question."""
 
-    async def one() -> asyncio.StreamWriter:
+    async def one(number: int) -> asyncio.StreamWriter:
+        await asyncio.sleep(number * apart_s)
         reader, writer = await asyncio.open_connection("127.0.0.1", pair.port)
         writer.write(question)
         await reader.readuntil(b"\r\n\r\n")
         return writer
 
-    writers = await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    writers = await asyncio.gather(*(one(number) for number in range(CONNECTIONS)))
     held = pair.held()
     for writer in writers:
         writer.close()
@@ -139,7 +140,14 @@ def main() -> int:
         script = Path(name) / "ask.lua"
         script.write_text(f"wrk.method = 'POST'; wrk.body = '{body}'")
         found: dict[str, dict[str, Any]] = {
-            way: {"under load": [], "requests_per_s": [], "pool": [], "slowest_connection_after_kill_s": []} for way in made
+            way: {
+                "under load": [],
+                "requests_per_s": [],
+                "pool at once": [],
+                "pool one by one": [],
+                "slowest_connection_after_kill_s": [],
+            }
+            for way in made
         }
         # In turns, so that a neighbour's load falls on both.
         for _ in range(ROUNDS):
@@ -149,8 +157,8 @@ def main() -> int:
                 found[way]["requests_per_s"].append(round(float(re.findall(r"Requests/sec:\s+(\S+)", said)[0])))
         for _ in range(BURSTS):
             for way, pair in made.items():
-                found[way]["pool"].append(asyncio.run(burst(pair, question)))
-                time.sleep(0.1)
+                found[way]["pool at once"].append(asyncio.run(pool(pair, question, 0)))
+                found[way]["pool one by one"].append(asyncio.run(pool(pair, question, 0.005)))
         for _ in range(KILLS):
             for way, pair in made.items():
                 slowest, _said = loaded(pair, script, SECONDS + 1, kill)
