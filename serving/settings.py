@@ -53,9 +53,23 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def usable_processors(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """As many as this process may run on, or fewer where its container has a quota of their time."""
+    allowed = len(os.sched_getaffinity(0))
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            quota, period = map(int, " ".join((cgroup / name).read_text() for name in names).split())
+        except (OSError, ValueError):
+            # Not there, or "max".
+            continue
+        if quota > 0 and period > 0:
+            allowed = min(allowed, max(quota // period, 1))
+    return allowed
+
+
 def _processes(text: str) -> int:
     if text == "auto":
-        return len(os.sched_getaffinity(0))
+        return usable_processors()
     try:
         return _between(1, 256)(text)
     except ValueError:
@@ -81,7 +95,7 @@ class Settings:
     max_rows: int = field(default=100_000, metadata=_about("most rows in one request", _between(1, 1 << 40)))
     processes: int = field(
         default=1,
-        metadata=_about("how many processes serve; auto is one for each processor this one may use", _processes),
+        metadata=_about("how many processes serve; auto is one for each whole processor this one may use", _processes),
     )
     max_queue: int = field(
         default=512, metadata=_about("most requests that wait for the model; others get 503 at once", _between(1, 1 << 20))

@@ -4,8 +4,10 @@ Each is a server of its own, started by exec: no fork of a process with threads,
 listening socket and memory for the figures, both by number. This process loads no model and answers nobody.
 """
 
+import contextlib
 import mmap
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -18,39 +20,71 @@ from serving import VERSION
 from serving.errors import CannotStart, ModelRefused
 from serving.guard import refuse_unpickling
 from serving.logs import event, log_to
-from serving.metrics import WIDTH, Metrics
+from serving.metrics import LAYOUT, WIDTH, Metrics
 from serving.settings import Settings
 
 BACKLOG = 2048
 # A process that dies this soon after its start is started again later and later.
 YOUNG_S = 10.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-PATIENCE_S = 2.0
-LOOK_S = 0.05
+PATIENCE_S = 1.0
+LOOK_S, LOOK_WHILE_STARTING_S = 1.0, 0.05
+PART_BYTES = 8 * WIDTH
+# After the figures of all there is room for a process's last words, its length before it.
+WORDS_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class Inherited:
-    """What a process was given by number: its listening socket, the memory for the figures, its part, and a pipe that
-    ends when the supervisor does."""
+    """What a process was given by number: its listening socket, memory for figures and last words, its part of these, a
+    pipe that ends when the supervisor does, and how the supervisor's release lays figures out."""
 
     listener: int
-    figures: int
+    memory: int
     part: int
     lifeline: int
+    layout: int = LAYOUT
 
     @classmethod
     def read(cls, text: str) -> "Inherited":
-        return cls(*map(int, text.split(",")))
+        """Raises CannotStart."""
+        given = cls(*map(int, text.split(",")))
+        if given.layout != LAYOUT:
+            raise CannotStart("the server's files are of another release than its supervisor; start it again as a whole")
+        return given
 
     def __str__(self) -> str:
-        return f"{self.listener},{self.figures},{self.part},{self.lifeline}"
+        return f"{self.listener},{self.memory},{self.part},{self.lifeline},{self.layout}"
 
     def socket(self) -> socket.socket:
         return socket.socket(fileno=self.listener)
 
     def metrics(self) -> Metrics:
-        return Metrics(_doubles(self.figures), self.part)
+        return Metrics(Memory(self.memory).figures, self.part)
+
+
+class Memory:
+    """What supervisor and servers share, by file descriptor; in no file system, so that a read-only root does not matter."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        whole = memoryview(mmap.mmap(descriptor, os.fstat(descriptor).st_size))
+        parts = len(whole) // (PART_BYTES + WORDS_BYTES)
+        self.figures: memoryview[Any] = whole[: parts * PART_BYTES].cast("d")
+        self._words = whole[parts * PART_BYTES :]
+
+    @classmethod
+    def make(cls, parts: int) -> "Memory":
+        descriptor = os.memfd_create("unjar", os.MFD_CLOEXEC)
+        os.truncate(descriptor, parts * (PART_BYTES + WORDS_BYTES))
+        return cls(descriptor)
+
+    def say(self, part: int, words: str) -> None:
+        said = words.encode()[: WORDS_BYTES - 1]
+        self._words[part * WORDS_BYTES : part * WORDS_BYTES + len(said) + 1] = said + b"\0"
+
+    def said(self, part: int) -> str:
+        return bytes(self._words[part * WORDS_BYTES : (part + 1) * WORDS_BYTES]).partition(b"\0")[0].decode(errors="replace")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -69,10 +103,6 @@ def url_of(listener: socket.socket, scheme: str = "http") -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _doubles(number: int) -> "memoryview[Any]":
-    return memoryview(mmap.mmap(number, os.fstat(number).st_size)).cast("d")
-
-
 @dataclass
 class Worker:
     """One of the processes, over its successive lives."""
@@ -81,8 +111,14 @@ class Worker:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     due: float = 0.0
-    pause_s: float = FIRST_PAUSE_S
+    pause_s: float = 0.0
     lives: int = 0
+
+    def wait_longer(self) -> None:
+        young = time.monotonic() - self.started < YOUNG_S
+        self.pause_s = min(self.pause_s * 2 if young and self.pause_s else FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self.due = time.monotonic() + self.pause_s
+        self.process = None
 
 
 class Supervisor:
@@ -92,66 +128,89 @@ class Supervisor:
         self.settings = settings
         self.command = command
         self.stopping = False
+        self.all_ready = False
 
     def run(self) -> None:
         """Raises CannotStart, or ModelRefused when the first processes will not have the model."""
         count = self.settings.processes
         self.listener = listen(self.settings.host, self.settings.port)
-        figures = os.memfd_create("unjar-figures", os.MFD_CLOEXEC)
         # Part 0 is this process's own.
-        os.truncate(figures, 8 * WIDTH * (count + 1))
-        self.metrics = Metrics(_doubles(figures), 0)
-        self.metrics.look_at_process()
-        self.figures = figures
+        self.memory = Memory.make(count + 1)
+        self.metrics = Metrics(self.memory.figures, 0)
         self.ends, self.lifeline = os.pipe2(os.O_CLOEXEC)
         self.workers = [Worker(part + 1) for part in range(count)]
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        event(
-            "listening",
-            url=url_of(self.listener, "http" if self.settings.tls_cert is None else "https"),
-            unjar=VERSION,
-            processes=count,
-        )
+        self._hear_signals()
+        event("listening", url=url_of(self.listener, self.settings.scheme), unjar=VERSION, processes=count)
         try:
             self._supervise()
         finally:
             self._drain()
 
+    def _hear_signals(self) -> None:
+        """A signal ends the pause in `_supervise`: no death goes unnoticed for long, and there is nothing to do meanwhile."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.woken, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+
     def _stop(self, *_: object) -> None:
         self.stopping = True
 
     def _supervise(self) -> None:
-        for worker in self.workers:
-            self._start(worker)
         while not self.stopping:
-            time.sleep(LOOK_S)
-            self.metrics.look_at_process()
             for worker in self.workers:
                 code = worker.process.poll() if worker.process is not None else None
                 if code is not None and not self.stopping:
                     self._died(worker, code)
                 if worker.process is None and time.monotonic() >= worker.due and not self.stopping:
                     self._start(worker)
+            self.metrics.look_at_process()
+            _reap_others({worker.process.pid for worker in self.workers if worker.process is not None})
+            self._say_when_all_are_ready()
+            self._pause()
+
+    def _pause(self) -> None:
+        now = time.monotonic()
+        waits = [worker.due - now for worker in self.workers if worker.process is None]
+        longest = LOOK_S if self.all_ready else LOOK_WHILE_STARTING_S
+        select.select([self.woken], [], [], max(min([longest, *waits]), 0.0))
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.woken, 1024)
+
+    def _say_when_all_are_ready(self) -> None:
+        if not self.all_ready and all(self.metrics.is_ready(worker.part) for worker in self.workers):
+            self.all_ready = True
+            event("all_ready", processes=len(self.workers))
 
     def _start(self, worker: Worker) -> None:
-        given = Inherited(self.listener.fileno(), self.figures, worker.part, self.ends)
-        handed = (given.listener, given.figures, given.lifeline)
-        worker.process = subprocess.Popen([*self.command, "--inherit", str(given)], pass_fds=handed)
+        given = Inherited(self.listener.fileno(), self.memory.descriptor, worker.part, self.ends)
+        handed = (given.listener, given.memory, given.lifeline)
         worker.started = time.monotonic()
         worker.lives += 1
-        event("process_started", process=worker.part, pid=worker.process.pid)
+        self.memory.say(worker.part, "")
+        try:
+            worker.process = subprocess.Popen([*self.command, "--inherit", str(given)], pass_fds=handed)
+        except OSError as error:
+            if worker.lives == 1:
+                raise CannotStart(f"process {worker.part} of {len(self.workers)}: {error.strerror}; give fewer") from None
+            worker.wait_longer()
+            event("process_not_started", process=worker.part, again_in_s=worker.pause_s, error=error)
+        else:
+            event("process_started", process=worker.part, pid=worker.process.pid)
 
     def _died(self, worker: Worker, code: int) -> None:
+        words = self.memory.said(worker.part)
         if worker.lives == 1 and code in (1, 2) and not self.metrics.is_ready(worker.part):
-            # It has said why; the others would say the same.
-            raise (ModelRefused if code == 1 else CannotStart)(f"process {worker.part} could not start, the log has the reason")
-        young = time.monotonic() - worker.started < YOUNG_S
-        worker.pause_s = min(worker.pause_s * 2, LONGEST_PAUSE_S) if young and worker.lives > 1 else FIRST_PAUSE_S
-        worker.due = time.monotonic() + worker.pause_s
-        worker.process = None
+            # The others would fare no better.
+            refused = ModelRefused if words and code == 1 else CannotStart
+            raise refused(words or f"process {worker.part} ended before it was ready; the log has the reason")
+        worker.wait_longer()
+        self.metrics.bury(worker.part)
         self.metrics.restarted()
-        how = {"signal": signal.Signals(-code).name} if code < 0 else {"exit_code": code}
+        how: dict[str, Any] = {"signal": signal.Signals(-code).name} if code < 0 else {"exit_code": code}
+        if words:
+            how["reason"] = words
         event("process_died", process=worker.part, again_in_s=worker.pause_s, **how)
 
     def _drain(self) -> None:
@@ -169,6 +228,14 @@ class Supervisor:
         event("stopped", processes=len(alive))
 
 
+def _reap_others(ours: set[int]) -> None:
+    """The first process of a container is given the orphans of others, and must see them off."""
+    with contextlib.suppress(ChildProcessError):
+        # Only looked at: the exit codes of our own are for who started them.
+        while (seen := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and seen.si_pid not in ours:
+            os.waitpid(seen.si_pid, 0)
+
+
 def serve(settings: Settings, inherited: str | None = None) -> None:
     """Serves until SIGTERM or SIGINT. Raises CannotStart or ModelRefused.
 
@@ -177,9 +244,16 @@ def serve(settings: Settings, inherited: str | None = None) -> None:
     if settings.processes > 1 and inherited is None:
         log_to(sys.stderr)
         refuse_unpickling()
-        return Supervisor(settings, [sys.executable, *sys.argv]).run()
+        return Supervisor(settings, [sys.executable, *sys.orig_argv[1:]]).run()
     # What a server needs, its supervisor does not.
     from serving.process import run
 
-    given = Inherited.read(inherited) if inherited is not None else None
-    return run(settings, given)
+    if inherited is None:
+        return run(settings)
+    given = Inherited.read(inherited)
+    try:
+        return run(settings, given)
+    except (CannotStart, ModelRefused) as error:
+        # All would say the same; the supervisor says it once.
+        Memory(given.memory).say(given.part, str(error))
+        sys.exit(1 if isinstance(error, ModelRefused) else 2)

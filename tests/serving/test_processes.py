@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from serving import settings
+from serving.settings import usable_processors
 from tests.serving import graphs
 from tests.serving.asking import ROOT, START_S, Running, Start, environment, question
 from tests.serving.test_metrics import read
@@ -51,6 +53,11 @@ def alive(pid: int) -> bool:
         return False
 
 
+def used_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
 def figures(server: Running) -> dict[str, float]:
     return read(httpx.get(f"{server.url}/metrics").text)
 
@@ -61,6 +68,7 @@ def infer(server: Running) -> int:
 
 
 def test_figures_are_the_sum_whoever_answers(two: Running) -> None:
+    assert two.wait_for("all_ready")["processes"] == 2
     assert [infer(two) for _ in range(40)] == [200] * 40
     for _ in range(10):
         assert figures(two)["unjar_requests_total 200 /v2/models/{name}/infer"] == 40
@@ -84,6 +92,7 @@ def test_both_processes_answer_and_the_supervisor_holds_no_model(two: Running) -
     maps = (Path("/proc") / str(two.process.pid) / "maps").read_text()
     assert "onnxruntime" not in maps
     assert "numpy" not in maps
+    assert used_kb(two.process.pid) < min(used_kb(first), used_kb(second)) / 2
 
 
 def test_one_that_is_killed_comes_back_and_the_others_answer_meanwhile(two: Running) -> None:
@@ -100,18 +109,23 @@ def test_one_that_is_killed_comes_back_and_the_others_answer_meanwhile(two: Runn
 
     asker = threading.Thread(target=ask)
     asker.start()
-    until(lambda: len(statuses) > 20)
-    before = figures(two)["unjar_rows_total"]
-    os.kill(pids(two)[0], signal.SIGKILL)
-    until(lambda: len(ready(two)) == 3)
-    over.set()
-    asker.join()
+    try:
+        until(lambda: len(statuses) > 20)
+        before = figures(two)["unjar_rows_total"]
+        os.kill(pids(two)[0], signal.SIGKILL)
+        two.wait_for("process_died")
+        until(lambda: figures(two)["unjar_ready_processes"] == 1)
+        until(lambda: len(ready(two)) == 3)
+    finally:
+        over.set()
+        asker.join()
     assert statuses.count(0) <= 1
     assert set(statuses) <= {0, 200}
     now = figures(two)
     assert now["unjar_rows_total"] >= before
     assert now["unjar_rows_total"] >= statuses.count(200)
-    assert now["unjar_restarts_total"] == 1
+    assert (now["unjar_restarts_total"], now["unjar_ready_processes"]) == (1, 2)
+    assert [line["event"] for line in two.events()].count("all_ready") == 1
     (died,) = [line for line in two.events() if line["event"] == "process_died"]
     assert (died["process"], died["signal"]) == (1, "SIGKILL")
 
@@ -149,11 +163,101 @@ def started(tmp_path: Path, content: bytes, *flags: str) -> subprocess.Completed
 def test_a_refused_model_stops_all_and_is_exit_1(tmp_path: Path) -> None:
     done = started(tmp_path, b"no model", "--processes", "2")
     assert done.returncode == 1
-    assert "onnxruntime cannot load it" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("server.py: test.onnx: onnxruntime cannot load it")
+    assert done.stderr.count("onnxruntime cannot load it") == 1
     assert "process_died" not in done.stderr
+
+
+def test_a_missing_model_stops_all_and_is_exit_2(tmp_path: Path) -> None:
+    done = started(tmp_path, b"", "--processes", "2", "--model", "none.onnx")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("server.py: none.onnx: cannot be read: No such file or directory")
+    assert done.stderr.count("cannot be read") == 1
 
 
 def test_a_port_in_use_is_exit_2(two: Running, tmp_path: Path) -> None:
     port = two.url.rpartition(":")[2]
     done = started(tmp_path, graphs.linear(), "--processes", "2", "--port", port)
     assert (done.returncode, "cannot listen" in done.stderr) == (2, True)
+
+
+def test_a_file_that_went_bad_keeps_nobody_from_answering(two: Running) -> None:
+    (two.log.parent / "test.onnx").write_bytes(b"no model")
+    os.kill(pids(two)[0], signal.SIGKILL)
+
+    def refused() -> list[dict[str, Any]]:
+        return [line for line in two.events() if line["event"] == "process_died" and "reason" in line]
+
+    until(lambda: len(refused()) == 2)
+    assert {(line["exit_code"], line["reason"][:38]) for line in refused()} == {(1, "test.onnx: onnxruntime cannot load it:")}
+    assert [infer(two) for _ in range(10)] == [200] * 10
+
+
+def test_a_stop_while_they_start_is_a_clean_stop(start: Start) -> None:
+    server = start(graphs.linear(), "--processes", "2", ready=False)
+    until(lambda: len(pids(server)) == 2)
+    assert server.stop() == 0
+    assert not any(map(alive, pids(server)))
+    assert [line["event"] for line in server.events()].count("process_died") == 0
+
+
+def test_one_that_does_not_stop_is_ended(start: Start) -> None:
+    server = start(graphs.linear(), "--processes", "2", UNJAR_GRACE_S="1")
+    server.wait_for("all_ready")
+    os.kill(pids(server)[1], signal.SIGSTOP)
+    asked = time.monotonic()
+    assert server.stop() == 0
+    assert 1.5 < time.monotonic() - asked < 6
+    assert not any(map(alive, pids(server)))
+
+
+def test_an_orphan_that_nobody_waits_for_is_seen_off(start: Start) -> None:
+    """As the first process of a container, whose children are not all its own."""
+    code = "import os, sys, time\nif not os.fork():\n    time.sleep(2)\n    os._exit(0)\nos.execv(sys.argv[1], sys.argv[1:])"
+    server = start(graphs.linear(), "--processes", "2", before=(sys.executable, "-c", code), ready=False)
+    server.wait_for("all_ready")
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    (orphan,) = set(map(int, children.read_text().split())) - set(pids(server))
+    until(lambda: not Path(f"/proc/{orphan}").exists())
+    assert server.stop() == 0
+
+
+def test_another_release_does_not_count_into_the_same_memory(tmp_path: Path) -> None:
+    done = started(tmp_path, graphs.linear(), "--inherit", "3,4,1,5,1")
+    assert done.returncode == 2
+    assert "another release than its supervisor" in done.stderr
+
+
+def test_no_pickle_is_read_or_exchanged(start: Start, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        f"out = os.open({str(seen)!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)\n"
+        "wanted = ('pickle.find_class', 'subprocess.Popen', 'os.fork')\n"
+        "sys.addaudithook(lambda name, given: name in wanted and os.write(out, name.encode() + b'\\n'))\n"
+    )
+    server = start(graphs.linear(), "--processes", "2", ready=False, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    server.wait_for("all_ready")
+    assert [infer(server) for _ in range(4)] == [200] * 4
+    assert server.stop() == 0
+    assert seen.read_text().split() == ["subprocess.Popen"] * 2
+
+
+@pytest.mark.parametrize(
+    ("files", "most"),
+    [
+        ({}, 64), ({"cpu.max": "max 100000\n"}, 64), ({"cpu.max": "250000 100000\n"}, 2), ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 64),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+    ],
+)  # fmt: skip
+def test_auto_is_the_processors_and_the_quota_allow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], most: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert usable_processors(tmp_path) == most
+    monkeypatch.setattr(settings, "usable_processors", lambda: most)
+    assert settings.Settings.read({"UNJAR_PROCESSES": "auto"}, {}).processes == most
