@@ -144,7 +144,6 @@ class _Life:
 
     def _seal(self) -> None:
         """All that is needed is loaded, but FastAPI, which waits for who asks for it."""
-        self.inference.metrics.text()
         gc.collect()
         gc.freeze()
         guard.seal()
