@@ -123,7 +123,7 @@ def test_the_environment_is_set_before_the_first_import(config: dict[str, Any]) 
     assert environment["ORT_DISABLE_TELEMETRY"] == "1"
     assert environment["PYTHONDONTWRITEBYTECODE"] == "1"
     assert {name for name in environment if name.startswith("MALLOC_")} == {
-        "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_",
+        "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_",
     }  # fmt: skip
 
 
