@@ -135,7 +135,7 @@ class Decoder:
         if array is None:
             return None
         wanted = self._dtypes[entry.name]
-        return Question(form, {entry.name: array if array.dtype is wanted else array.astype(wanted)})
+        return Question(form, {entry.name: array if array.dtype is wanted else tensors.widened(array, wanted)})
 
     def _keep(self, rest: bytes, form: Form) -> None:
         if len(rest) <= LONGEST_FORM and all(type(entry.data) is not list for entry in form.inputs):
@@ -180,7 +180,7 @@ class Decoder:
                 array = _bytes(entry, binary, position)
                 position += entry.size
             wanted = self._dtypes[entry.name]
-            feeds[entry.name] = array if array.dtype is wanted else array.astype(wanted, copy=False)
+            feeds[entry.name] = array if array.dtype is wanted else tensors.widened(array, wanted)
         if used != len(lists):
             raise _Unclear
         if binary is not None and position != len(binary):

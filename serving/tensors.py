@@ -62,6 +62,13 @@ def from_bytes(name: str, datatype: str, shape: list[int], raw: memoryview) -> A
     return (array if array.flags.aligned else array.copy()).reshape(shape)
 
 
+def widened(array: Array, dtype: np.dtype[Any]) -> Array:
+    """The same values in a wider datatype."""
+    # numpy warns of a NaN that signals.
+    with np.errstate(invalid="ignore"):
+        return array.astype(dtype, copy=False)
+
+
 def to_json(tensor: Tensor, array: Array) -> bytes:
     """The data, flat, as JSON. Raises NotInJson for NaN and infinity."""
     flat = array.reshape(-1)

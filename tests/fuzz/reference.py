@@ -109,7 +109,7 @@ def _check_text(value: Any) -> None:
 def _whole(value: Any) -> int:
     if type(value) is not Number or not value.lstrip("-").isdigit():
         raise No("no whole number")
-    if len(value) > 20 or abs(int(value)) >= 2**64:
+    if len(value) > 20 or not -(2**63) <= int(value) < 2**64:
         raise No("beyond 64 bits")
     return int(value)
 

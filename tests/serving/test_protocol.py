@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from serving import protocol
 from serving.errors import InvalidInput, InvalidJson, Refusal, TooManyRows
 from serving.protocol import Question
+from serving.signature import Signature, Tensor
 from tests.serving import graphs
 from tests.serving.asking import question
 
@@ -206,3 +207,11 @@ DATATYPE = st.sampled_from(["FP32", "INT8", "BYTES", "BOOL"]) | JSON
 )
 def test_any_json_is_read_or_refused(entry: dict[str, Any]) -> None:
     assert refused_or_read({"inputs": [entry]})
+
+
+def test_a_nan_that_signals_is_widened_without_a_word() -> None:
+    """Found by odd requests: numpy warned, and the warning went to the log as no line of ours."""
+    wide = Signature((Tensor("X", "FP64", (-1, 1), True, True),), (Tensor("Y", "FP64", (-1, 1)),))
+    text = b'{"inputs":[{"name":"X","datatype":"FP32","shape":[1,1],"parameters":{"binary_data_size":4}}]}'
+    question = protocol.Decoder(wide, ROWS).decode(text + b"\x01\x00\x80\x7f", str(len(text)))
+    assert np.isnan(question.feeds["X"]).all()
