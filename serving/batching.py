@@ -23,8 +23,11 @@ from serving.signature import Array
 INLINE_S = 200e-6
 # With nobody else there, a longer run makes nobody wait but the one who asked.
 ALONE_S = 2e-3
-# A batch of long runs ends when a single one this long would have: who comes next should not wait for a crowd.
-BATCH_S = 50e-3
+# Rows that take this long are batch enough: who comes next should not wait for a crowd, and a larger one gains nothing but
+# memory, which onnxruntime keeps for the largest it has seen.
+BATCH_S = 5e-3
+# Batches that take longer are not tried at the start.
+SLOW_S = 50e-3
 MOST_ROWS = 1 << 30
 Outcome = dict[str, Array] | Refusal
 
@@ -62,7 +65,7 @@ def _timed(model: Model, feeds: Any) -> float:
 
 def same_alone(model: Model, pace: Pace) -> bool:
     """Does a row's answer keep its every bit whatever other rows share its run? If not, no requests are mixed."""
-    batches = [batch for batch in (2, 3, 5, 8, 16, 17, 64) if pace.expected_s(batch) < BATCH_S]
+    batches = [batch for batch in (2, 3, 5, 8, 16, 17, 64) if pace.expected_s(batch) < SLOW_S]
     if not batches:
         return False
     rows, size = model.verification.rows, model.verification.size
@@ -112,7 +115,7 @@ class Batcher:
     def keep(self, pace: Pace) -> None:
         self.pace = pace
         self._inline_rows, self._alone_rows = pace.rows_within(INLINE_S), pace.rows_within(ALONE_S)
-        self._batch_rows = pace.rows_within(BATCH_S)
+        self._batch_rows = pace.rows_within(pace.first_s + BATCH_S)
 
     def put(self, job: Job, alone: bool) -> None:
         """Raises Overloaded when too many wait already."""
