@@ -119,6 +119,9 @@ class Batcher:
 
     def put(self, job: Job, alone: bool) -> None:
         """Raises Overloaded when too many wait already."""
+        if len(self._short) >= self.max_waiting > len(self._long):
+            # One turn's crowd is no overload: the short ones are run at once.
+            self._turn()
         waiting = len(self._short) + len(self._long)
         if waiting >= self.max_waiting:
             after_s = math.ceil(sum(self.pace.expected_s(job.rows) for job in self._long))

@@ -15,8 +15,9 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.errors import HeadersTooLarge, Internal, InvalidHttp, Overloaded, Refusal, RequestTimeout
-from serving.exchange import ENCODING, HEADERS, LENGTH, TWICE, Desk, Exchange, Head, Reply, refused, request_id
+from serving.exchange import ENCODING, HEADERS, LENGTH, TWICE, Desk, Exchange, Head, Reply, put, refused, request_id
 from serving.front import INFER
+from serving.limits import too_large
 from serving.logs import event
 
 UVICORN = "0.54.0"
@@ -43,7 +44,9 @@ class Place:
         # Pipelined questions are answered in the order they came.
         self.turn = before is None or before.response_complete
         connection.cycle = self  # type: ignore[assignment]
-        if not self.turn:
+        if self.turn:
+            connection.current = self
+        else:
             connection.flow.pause_reading()
             connection.pipeline.appendleft((self, connection.app))  # type: ignore[arg-type]
 
@@ -64,7 +67,8 @@ class Place:
         """Those before it are answered."""
         self.turn = True
         if self.said is not None and not self.disconnected:
-            self.connection.write_reply(self, self.said)
+            # Not here: each reply begins the next, and thousands may be waiting.
+            self.connection.loop.call_soon(self.connection.write_reply, self, self.said)
 
 
 class Cycle(Place, Exchange):
@@ -106,7 +110,10 @@ class Connection(HttpToolsProtocol):
         self.messages = 0
         self.receiving = self.in_body = False
         self.since = 0.0
-        self.header_bytes = 0
+        self.header_bytes = self.raw_bytes = self.body_bytes = 0
+        self.offer = self.began = False
+        self.parser_method = b""
+        self.current: Any = None
         self.timer: TimerHandle | None = None
         self.broken = False
 
@@ -122,6 +129,9 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.timer is not None:
             self.timer.cancel()
+        if self.current is not None and not self.current.response_complete:
+            self.current.disconnected = True
+            self.current.message_event.set()
         for cycle, _ in self.pipeline:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -139,20 +149,27 @@ class Connection(HttpToolsProtocol):
     def _still_there(self, pauses_s: tuple[float, ...]) -> None:
         """Half closed and gone look the same until something is sent: an interim answer, which HTTP/1.1 clients pass over."""
         cycle: Any = self.cycle
-        if isinstance(cycle, Place) and not cycle.response_complete and not self.transport.is_closing():
-            if cycle.turn:
-                self.transport.write(b"HTTP/1.1 102 Processing\r\n\r\n")
-            self.loop.call_later(pauses_s[0], self._still_there, pauses_s[1:] or pauses_s)
+        if cycle.response_complete or self.transport.is_closing():
+            return
+        if isinstance(cycle, Place):
+            waits = cycle.turn
+        else:
+            waits = cycle is self.current and not cycle.response_started and cycle.scope["http_version"] == "1.1"
+        if waits:
+            self.transport.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+        self.loop.call_later(pauses_s[0], self._still_there, pauses_s[1:] or pauses_s)
 
     def data_received(self, data: bytes) -> None:
         if self.broken or self._again(data):
             return
         self.messages = 0
+        begins = not self.receiving
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Nothing is offered to change to; RFC 9110 lets a server go on as if it had not been asked.
-            pass
+            self.began = False
+            self._parse(data)
+            self._count(data)
+        except HeadersTooLarge as refusal:
+            self.refuse_connection(refusal)
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             if not isinstance(cause, Refusal):
@@ -162,8 +179,32 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.refuse_connection(InvalidHttp("this is not an HTTP/1.1 request that can be read"))
         else:
-            if self.hot and self.known is None and self.messages == 1 and not self.receiving:
+            if begins and self.hot and self.known is None and self.messages == 1 and not self.receiving:
                 self._learn(data)
+        return
+
+    def _parse(self, data: bytes) -> None:
+        """Nothing is offered to change to; RFC 9110 lets a server go on as if it had not been asked."""
+        while True:
+            try:
+                return self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                data = self._without_offer() + data[offer.args[0] :]
+
+    def _count(self, data: bytes) -> None:
+        """Whatever is not body is counted, or one value could go on for ever."""
+        self.raw_bytes = self.raw_bytes + len(data) if self.receiving and not self.began else 0
+        if self.raw_bytes > 2 * MAX_HEADER_BYTES + 16 * self.body_bytes:
+            raise HeadersTooLarge(f"the request's line and headers have more than {MAX_HEADER_BYTES} bytes")
+
+    def _without_offer(self) -> bytes:
+        """The request as it would be without the wish for another protocol."""
+        closes = any(name == b"connection" and b"close" in value.lower() for name, value in self.headers)
+        kept = [pair for pair in self.headers if pair[0] not in (b"upgrade", b"connection")]
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in (*kept, *([(b"connection", b"close")] if closes else [])))
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser_method, self.url, lines)
 
     def _learn(self, data: bytes) -> None:
         """A client's heads are the same again and again: this one need not be parsed a second time."""
@@ -197,11 +238,17 @@ class Connection(HttpToolsProtocol):
         """What follows cannot be understood: the connection ends with the refusal, after the answers still owed."""
         self.broken = True
         cycle: Any = self.cycle
-        if self.in_body and not cycle.response_complete:
+        if self.in_body:
+            if cycle.response_complete:
+                # It was answered before its body came.
+                return self.transport.close()
             cycle.keep_alive = False
             if self.hot:
                 cycle.refuse(refusal)
                 return None
+            if not self.pipeline and not cycle.response_started:
+                status, lines, body = refused(refusal, request_id(self.head))
+                self.transport.write(b"".join((STATUS_LINE[status], self._default_lines(), lines, CLOSE, body)))
             # FastAPI waits for a body that will not come.
             cycle.disconnected = True
             cycle.message_event.set()
@@ -214,9 +261,9 @@ class Connection(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.head = {}
-        self.header_bytes = 0
+        self.header_bytes = self.body_bytes = 0
         self.expect_100_continue = self.special = False
-        self.receiving, self.in_body = True, False
+        self.receiving, self.in_body, self.began = True, False, True
         self.since = time.monotonic()
 
     def on_url(self, url: bytes) -> None:
@@ -224,31 +271,50 @@ class Connection(HttpToolsProtocol):
         self.header_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self.headers.append((name, value))
         self.header_bytes += len(name) + len(value)
+        if self.in_body and self.header_bytes <= MAX_HEADER_BYTES:
+            # A trailer: it says nothing that we read, and comes too late.
+            return
+        name, value = name.lower(), value.strip(b" \t")
+        self.headers.append((name, value))
         if self.header_bytes > MAX_HEADER_BYTES:
             raise HeadersTooLarge(f"the request's line and headers have more than {MAX_HEADER_BYTES} bytes")
         if name in HEADERS:
-            if name in self.head:
-                self.head[TWICE] = name
-            self.head[name] = value
+            put(self.head, name, value)
         if name in SPECIAL:
             self.special = True
             if name == b"expect":
                 self.expect_100_continue = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
-        self.in_body = True
         parser = self.parser
+        if parser.should_upgrade() and parser.get_method() != b"CONNECT":
+            self.offer, self.parser_method = True, parser.get_method()
+            return
         keep_alive = parser.should_keep_alive()
         self.hot = (
             self.url == self.url_of_model and parser.get_method() == b"POST" and not (self.special and self._is_special())
         )
+        self._check_body()
         if not self.hot:
-            return self._common_way()
-        Cycle(self, keep_alive, self.head)
-        return None
+            self._common_way()
+        else:
+            Cycle(self, keep_alive, self.head)
+        self.in_body = True
+        return
+
+    def _check_body(self) -> None:
+        """How the body comes, and whether the client waits to be asked for it. Raises Refusal."""
+        coding = dict(self.headers).get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
+            raise InvalidHttp("transfer-encoding: expected chunked and nothing else")
+        idle = self.cycle is None or self.cycle.response_complete
+        if self.expect_100_continue and idle and self.parser.get_http_version() == "1.1":
+            length = self.head.get(LENGTH, b"0")
+            if len(length) > 18 or int(length) > self.desk.max_body_bytes:
+                raise too_large(self.desk.max_body_bytes)
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.expect_100_continue = False
 
     def _is_special(self) -> bool:
         parser = self.parser
@@ -264,15 +330,27 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expected
         self.scope["headers"] = self.headers = headers
+        try:
+            if httptools.parse_url(url).path is None:
+                raise InvalidHttp("the request's address has no path")
+        except httptools.HttpParserInvalidURLError:
+            raise InvalidHttp("the request's address cannot be read") from None
+        idle = self.cycle is None or self.cycle.response_complete
         super().on_headers_complete()
+        if idle:
+            self.current = self.cycle
 
     def on_body(self, body: bytes) -> None:
+        self.body_bytes += len(body)
         if self.hot:
             self.cycle.feed(body)  # type: ignore[attr-defined]
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.offer:
+            self.offer = False
+            return
         self.receiving = self.in_body = False
         self.messages += 1
         if self.hot:
@@ -313,6 +391,7 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             following: Any = self.pipeline.pop()
             cycle, app = following
+            self.current = cycle
             if isinstance(cycle, Place):
                 cycle.begin()
             else:

@@ -42,6 +42,7 @@ BYTES = b"content-type: application/octet-stream\r\n" + HEADER_LENGTH + b": %d\r
 BIG_TEXT = 256 << 10
 BIG_ANSWER = 8192
 WORTH_GZIP = 1024
+SMALL_PART = 4096
 Head = dict[bytes, bytes]
 _prefix = secrets.token_hex(10)
 _count = itertools.count()
@@ -75,10 +76,16 @@ def read_head(pairs: list[tuple[bytes, bytes]]) -> Head:
     head: Head = {}
     for name, value in pairs:
         if name in HEADERS:
-            if name in head:
-                head[TWICE] = name
-            head[name] = value
+            put(head, name, value.strip(b" \t"))
     return head
+
+
+def put(head: Head, name: bytes, value: bytes) -> None:
+    if name in head and name == ACCEPTED:
+        value = head[name] + b", " + value
+    elif name in head and name != TRACE:
+        head[TWICE] = name
+    head[name] = value
 
 
 class Desk:
@@ -123,7 +130,7 @@ class Exchange:
         self.route = route
         self.head = head
         self.started = time.perf_counter()
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | bytearray] = []
         self.request_id = request_id(head)
         desk.active += 1
         try:
@@ -152,8 +159,6 @@ class Exchange:
         size = int(length) if len(length) <= 18 else sys.maxsize
         if size > self.desk.max_body_bytes:
             raise too_large(self.desk.max_body_bytes)
-        self.desk.hold(size)
-        self._holds = size
 
     def _hold(self, size: int) -> None:
         self.desk.hold(size - self._holds)
@@ -174,7 +179,13 @@ class Exchange:
                 self._hold(self._size)
             except Refusal as refusal:
                 return self.refuse(refusal)
-        self._parts.append(part)
+        if len(part) >= SMALL_PART or not self._parts:
+            self._parts.append(part)
+        elif isinstance(self._parts[-1], bytearray):
+            # Objects for each of a million bytes would take more than the bytes.
+            self._parts[-1] += part
+        else:
+            self._parts.append(bytearray(part))
         return None
 
     def complete(self, body: bytes | None = None) -> None:
@@ -197,7 +208,7 @@ class Exchange:
     def _joined(self) -> bytes:
         parts, self._parts = self._parts, []
         if len(parts) == 1:
-            return parts[0]
+            return bytes(parts[0])
         given = self.head.get(HEADER_LENGTH, b"")
         if ENCODING not in self.head and given.isdigit() and 0 < len(given) <= 12 and int(given):
             # Numbers in memory begin at a multiple of eight; while the bytes are copied anyway, they can.

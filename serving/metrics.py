@@ -156,6 +156,7 @@ class Metrics:
                         "compute_input": none,
                         "compute_infer": {"count": runs, "ns": int(total[_RUN] * 1e9)},
                         "compute_output": none,
+                        "cache_hit": none,
                     },
                     "batch_stats": [],
                 }

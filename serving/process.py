@@ -83,7 +83,7 @@ class _Life:
         self.desk.tokens = Tokens(settings.tokens) if settings.tokens is not None else None
         self.desk.observers = tuple(_observers(settings))
         self.front = Front(self.desk, self._cold, self.span)
-        self.connection = self._connection() if settings.front == "fast" else None
+        self.connection = self._connection()
         self.failure: ModelRefused | None = None
         self.stop: Callable[[], None] = lambda: None
         self.lifeline: int | None = None
@@ -149,7 +149,7 @@ class _Life:
         guard.seal()
 
     async def _open_short_way(self) -> None:
-        if self.connection is None or self.inference.served is None:
+        if self.connection is None or self.inference.served is None or self.settings.front == "asgi":
             return
         from serving.self_check import difference
 

@@ -24,6 +24,7 @@ MAX_NAME = 256
 MAX_RANK = 8
 # Beyond these a request is read anew each time; the memory is bounded.
 MOST_FORMS, LONGEST_FORM = 256, 2048
+MORE_COMMAS = 10_000
 TOO_DEEP = "the request is not JSON this server reads: nested too deeply"
 
 
@@ -85,6 +86,8 @@ class Decoder:
     def __init__(self, signature: Signature, max_rows: int) -> None:
         self.signature = signature
         self.max_rows = max_rows
+        # Text with more values than any request has is not read: its lists would take thirty times its memory.
+        self._most_commas = MORE_COMMAS + max_rows * sum(abs(math.prod(tensor.shape[1:])) for tensor in signature.inputs)
         self._forms: dict[bytes, Form] = {}
         self._last: tuple[bytes, bytes, int, Form] | None = None
         self._dtypes = {tensor.name: tensor.dtype for tensor in signature.inputs}
@@ -144,6 +147,8 @@ class Decoder:
             self._forms[rest] = form
 
     def _form(self, text: bytes) -> Form:
+        if text.count(b",") > self._most_commas:
+            raise TooManyRows("the request holds more values than the most rows have; send fewer")
         document = _load(text)
         entries = _field(document, "inputs", list, "the request")
         if not entries:

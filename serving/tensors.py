@@ -112,7 +112,7 @@ def _flatten(name: str, shape: list[int], data: list[Any]) -> list[Any]:
 
 
 def _whole(name: str, datatype: str, shape: list[int], at: int, value: float) -> int:
-    if type(value) is float and not (value.is_integer() and abs(value) <= EXACT):
+    if type(value) is float and not (value.is_integer() and abs(value) < EXACT):
         raise InvalidInput(f"input {name!r}: the number {_where(shape, at)} is not one {datatype} can hold exactly")
     return int(value)
 

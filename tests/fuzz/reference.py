@@ -176,7 +176,7 @@ def _exact(value: Number, kind: Any) -> int:
             raise No("beyond 64 bits")
     else:
         real = Fraction(float(value))
-        if real.denominator != 1 or abs(real) > 2**53:
+        if real.denominator != 1 or abs(real) >= 2**53:
             raise No("not exactly whole")
         whole = int(real)
     if not np.iinfo(kind).min <= whole <= np.iinfo(kind).max:

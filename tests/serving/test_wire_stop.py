@@ -146,10 +146,11 @@ def test_pipelined_requests_that_were_sent_are_answered_before_the_stop(start: S
 def test_bodies_of_unanswered_requests_take_no_more_memory_than_they_may(start: Start) -> None:
     server = start(graphs.linear(), UNJAR_MAX_BODY_BYTES="1000000", UNJAR_MAX_HELD_BYTES="2500000")
     head = request(b"", "content-length: 1000000", length=False)
-    holders = [Wire(server).send(head, GOOD) for _ in range(2)]
+    most = GOOD.ljust(999_999)
+    holders = [Wire(server).send(head, most) for _ in range(2)]
     time.sleep(0.1)
     with wire(server) as client:
-        client.send(head)
+        client.send(head, most)
         answer = client.answer()
         assert (answer.status, answer.code) == (503, "overloaded")
     for holder in holders:
