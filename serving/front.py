@@ -105,6 +105,9 @@ class Front:
                 more = message.get("more_body", False) and not exchange.done
             exchange.complete()
             await _first(replied, receive)
+        except asyncio.CancelledError:
+            # The grace time of a stop is over.
+            exchange.refuse(NotReady("the server stops, and the request has not arrived; send it to another"))
         finally:
             exchange.abandon()
         if replied.done():

@@ -56,5 +56,11 @@ def log_to(stream: TextIO = sys.stderr) -> None:
     handler.setFormatter(_Readable() if stream.isatty() else _Json())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     LOGGER.setLevel(logging.INFO)
+    # Requests that a stop has cut off are no failures.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not _is_cancelled(record))
     # uvicorn warns once per malformed request, which would let a client fill the disk.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
+
+
+def _is_cancelled(record: logging.LogRecord) -> bool:
+    return bool(record.exc_info) and type(record.exc_info[1]).__name__ == "CancelledError"  # type: ignore[index]
