@@ -300,7 +300,7 @@ def test_questions_that_were_pipelined_by_a_client_who_left_are_not_run(start: S
 
 @pytest.mark.parametrize("front", ["fast", "asgi"])
 def test_a_question_by_the_common_way_that_nobody_waits_for_is_not_run(start: Start, front: str) -> None:
-    server = start(graphs.slow(), UNJAR_FRONT=front)
+    server = start(graphs.slow(40), UNJAR_FRONT=front)
     before = rows(server)
     with wire(server) as client:
         client.send(slow_question())
