@@ -36,7 +36,7 @@ from serving import guard
 guard.refuse_unpickling()
 try:
     pickle.loads(b"")
-except guard.UnpicklingRefused:
+except guard.Refused:
     print(guard.attempts())
 """
 
