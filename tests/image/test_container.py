@@ -37,7 +37,7 @@ guard.refuse_unpickling()
 try:
     pickle.loads(b"")
 except guard.Refused:
-    print(guard.attempts())
+    print(guard.attempts()["unpickling"])
 """
 
 
