@@ -3,7 +3,7 @@
 Every server is measured in every round, on one core with the load on the other; every answer is compared during the load
 with what onnxruntime answers. Processor time per request comes first: neighbours of a shared machine move it least.
 `--install-peers` installs mosec, KServe, MLServer, LitServe and BentoML, each into an environment of its own;
-`--uvloop 0.22.1 0.23.0` compares versions of uvloop under our server. Needs wrk.
+`--uvloop 0.22.1 0.23.0` compares versions of uvloop under our server. Needs a C compiler for the load.
 Results: benchmarks/results/serving.json, docs/serving-speed.md and its plot.
 """
 
@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.load import pages
+from benchmarks.load import generator, pages
 from benchmarks.load.peers import PEERS
 from benchmarks.load.servers import (
     CLIENT_CORE,
@@ -41,8 +40,8 @@ from serving.runtime import open_session
 
 CELLS = ((1, 1), (1, 16), (1, 64), (32, 1), (32, 16), (32, 64), (1024, 1), (1024, 16))
 QUICK = ("unjar", "naive-onnxruntime", "asgi-echo")
-DIFFERENT = {1: 32, 32: 16, 1024: 4}
-LUA = Path(__file__).parent / "load" / "wrk.lua"
+# As many as the most connections, so that no two wait for the same answer.
+DIFFERENT = {1: 64, 32: 64, 1024: 16}
 RESULTS = Path("benchmarks/results/serving.json")
 
 
@@ -63,9 +62,6 @@ def main() -> int:
         for peer in PEERS:
             peer.install()
         return 0
-    if shutil.which("wrk") is None:
-        print("wrk is not there; it is Debian's package of this name", file=sys.stderr)
-        return 2
     with tempfile.TemporaryDirectory() as folder:
         model = _model(Path(folder))
         if given.uvloop:
@@ -170,26 +166,12 @@ def _sample(contender: Contender, model: str, session: Any, X: Any, seconds: flo
 
 
 def _load(server: Running, asked: Questions, connections: int, seconds: float) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        for i, (body, answer) in enumerate(zip(asked.bodies, expected(server, asked), strict=True)):
-            (place / f"question{i}").write_bytes(body)
-            (place / f"answer{i}").write_bytes(answer)
-        (place / "path").write_text(server.contender.path[asked.kind])
-        (place / "content-type").write_text(asked.headers["Content-Type"])
-        if asked.json_size is not None:
-            (place / "header-length").write_text(str(asked.json_size))
-        command = ["taskset", "-c", str(CLIENT_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(LUA)]
-        before = server.cpu_s()
-        said = subprocess.run(
-            [*command, f"http://127.0.0.1:{server.port}/"],
-            env=os.environ | {"QUESTIONS": folder},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        used = server.cpu_s() - before
-    found: dict[str, Any] = json.loads(said.rpartition("RESULT ")[2])
+    path = server.contender.path[asked.kind]
+    whole = [generator.whole(path, asked.headers, body) for body in asked.bodies]
+    pairs = list(zip(whole, expected(server, asked), strict=True))
+    before = server.cpu_s()
+    found = generator.load(server.port, pairs, connections, seconds, CLIENT_CORE)
+    used = server.cpu_s() - before
     return {
         "cpu_us": used / max(found["requests"], 1) * 1e6,
         "per_s": found["requests"] / found["seconds"],

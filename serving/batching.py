@@ -193,7 +193,7 @@ class Batcher:
         except Exception as error:
             if len(batch) > 1:
                 return [self._run([job])[0] for job in batch]
-            answers = [_refusal(error)]
+            answers, rows = [_refusal(error)], 0
         waited_s = sum(started - job.since for job in batch)
         self.metrics.ran(rows, len(batch), time.perf_counter() - started, waited_s)
         return answers

@@ -305,6 +305,9 @@ class Connection(HttpToolsProtocol):
 
     def _check_body(self) -> None:
         """How the body comes, and whether the client waits to be asked for it. Raises Refusal."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise InvalidHttp(f"host: expected once, it is there {hosts} times")
         coding = dict(self.headers).get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
             raise InvalidHttp("transfer-encoding: expected chunked and nothing else")

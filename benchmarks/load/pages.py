@@ -148,9 +148,9 @@ def write(result: Result) -> None:
         f"""# How fast the server is, beside others
 
 Made by `python -m benchmarks.serving`: {result["rounds"]} rounds of {result["seconds"]:g} s for each cell, all servers in
-each round, medians. One core for the server, the other for wrk, which compares every answer with onnxruntime's. Ours runs with
-all it has in production. {result["machine"]}; Python {result["python"]}; {versions}; commit {result["commit"]},
-{result["date"]}.
+each round, medians. One core for the server, the other for the load, in which every connection asks its own question and
+compares the answer with onnxruntime's, byte for byte. Ours runs with all it has in production. {result["machine"]};
+Python {result["python"]}; {versions}; commit {result["commit"]}, {result["date"]}.
 
 Model: StandardScaler, then a network 128 -> 64 -> 32 -> 8 in double precision, as convert.py writes it; every server that uses
 onnxruntime has this file. A row of JSON is 2.5 kB.

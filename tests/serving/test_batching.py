@@ -125,6 +125,8 @@ def test_a_graph_that_fails_on_one_fails_for_that_one_only() -> None:
     jobs = [asked([1, 2, 3]), asked([9, 9, 9]), asked([3, 0, 1])]
     settle(made, jobs)
     assert [type(job.outcome) for job in jobs] == [dict, ModelFailed, dict]
+    # Rows that failed are not rows answered.
+    assert b"unjar_rows_total 2.0" in made.metrics.text()
 
 
 def test_no_rows_among_others_and_alone() -> None:
