@@ -4,7 +4,8 @@
 ARG PYTHON=3.12
 ARG BASE_IMAGE=python:${PYTHON}-slim
 
-# builder: what convert.py needs, and the whole of it, so that it answers here as on a laptop.
+# builder: what convert.py needs, and the whole of it, so that it answers here as on a laptop. Only built where there is no
+# model.onnx of this model.pkl yet: a model is converted once.
 FROM ${BASE_IMAGE} AS builder
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
 WORKDIR /src
@@ -27,7 +28,7 @@ RUN python -m pip install --quiet --disable-pip-version-check --root-user-action
         --no-index --find-links /wheels --no-deps --require-hashes -r /wheels/requirements.txt \
     && python -m pip uninstall --quiet --yes --root-user-action=ignore pip \
     && rm -rf /wheels
-COPY deploy/no_pickle.py /tmp/pickle.py
+COPY bundle/image/no_pickle.py /tmp/pickle.py
 # onnxruntime's binding links its library in; the separate 34 MB libonnxruntime.so.1 is for C programs.
 # lib2to3 holds pickle files, as do numpy's tests; ensurepip holds pip. The rest cannot work here: no display, no onnx.
 RUN lib="$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" && cd "$lib" \
@@ -39,7 +40,7 @@ RUN lib="$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" &
     && cd site-packages/onnxruntime && rm -rf backend datasets quantization tools transformers && cd "$lib" \
     && find . -depth -type d \( -name test -o -name tests -o -name __pycache__ \) -exec rm -rf {} + \
     && mv /tmp/pickle.py pickle.py \
-    && python -m compileall -q --invalidation-mode unchecked-hash . \
+    && python -B -m compileall -q -f --invalidation-mode unchecked-hash . \
     && find / -xdev -type f -perm /6000 -exec chmod ug-s {} + \
     && ! python -c 'import _pickle' 2>/dev/null
 
@@ -50,17 +51,25 @@ WORKDIR /app
 COPY serving serving
 COPY recommender recommender
 COPY server.py ./
-RUN python -m compileall -q --invalidation-mode unchecked-hash .
-COPY --from=model /src/model.onnx ./
-RUN python -c 'from pathlib import Path; from serving.model import Model; Model.load(Path("model.onnx")).verify()'
+RUN python -B -m compileall -q -f --invalidation-mode unchecked-hash .
+COPY model.onnx ./
+ARG MODEL_SHA256
+RUN python -c 'import sys; from pathlib import Path; from serving.model import Model; model = Model.load(Path("model.onnx")); \
+        model.verify(); sys.exit(sys.argv[1] not in ("", model.digest) and f"model.onnx: {model.digest}, expected {sys.argv[1]}")' \
+        "$MODEL_SHA256"
 
-# From scratch, so that no layer below still holds what was removed above.
+# closure: the files that a server was seen to need, each once, under one time.
+FROM app AS closure
+ARG SOURCE_DATE_EPOCH
+COPY bundle/image/closure.py bundle/image/rehearse.py NOTICE /tmp/
+RUN python /tmp/closure.py /closure
+
+# From scratch: no shell, no package manager, and no layer below that still holds what was removed above.
 FROM scratch
-COPY --from=runtime / /
-COPY --from=app /app /app
+COPY --from=closure /closure /
 # The MALLOC_ settings keep megabyte buffers off mmap: 8.5 -> 5.4 ms of CPU for 1,024 rows of JSON. One arena, and what is free
 # given back from 64 MB on: without these two, memory crept from 71 to 109 MB in ten minutes of mixed sizes; with them 69 to 70.
-ENV PATH=/usr/local/bin:/usr/bin:/bin \
+ENV PATH=/usr/local/bin \
     LANG=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONNOUSERSITE=1 \

@@ -1,6 +1,7 @@
 #!/bin/sh
 # ./build.sh [--name unjar] [--base IMAGE]
-# Builds the image: fetches the locked wheels into build/wheels, then builds without a network, converting model.pkl on the way.
+# Builds the image: fetches the locked wheels into build/wheels, then builds without a network. model.pkl is converted in a
+# container first, unless model.onnx was made from this very file.
 #   --name   the image's name; it is tagged NAME:latest and NAME:<first 12 digits of the model's SHA-256>
 #   --base   the Python image to start from (default: $BASE_IMAGE, else the one the Dockerfile names)
 # exit: 0 built, 1 model.pkl was looked at and not accepted, 2 could not look (no engine, no wheels, no base image)
@@ -12,7 +13,7 @@ base="${BASE_IMAGE:-}"
 
 say() { echo "build: $*"; }
 fail() { echo "build: $*" >&2; exit 2; }
-usage() { sed -n '2,6s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
 
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -70,34 +71,52 @@ export BUILDKIT_PROGRESS=plain
 
 build() { docker build --force-rm --network none --build-arg "BASE_IMAGE=$base" "$@" .; }
 
-fetch builder requirements.txt
-fetch serving requirements/serving.txt
+digest_of() { "$python" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$1"; }
+
+# The conversion, in a container without a network: model.onnx and example.json come out of it.
+convert() {
+    fetch builder requirements.txt
+    say "installing what the conversion needs on $base"
+    build --target builder || fail "the builder could not be made; the step that failed is above"
+    say "converting model.pkl, with no network"
+    rm -f build/convert.failed
+    { build --target model --tag "$name:conversion" 2>&1 || touch build/convert.failed; } | tee build/convert.log
+    if [ -e build/convert.failed ]; then
+        # docker gives the failed step's exit code only in words.
+        case "$(sed -n 's/.*code: \([0-9]*\).*/\1/p' build/convert.log | tail -n 1)" in
+            1) say "model.pkl was not accepted; the reason is above" >&2; exit 1 ;;
+            *) fail "model.pkl could not be converted; the reason is above" ;;
+        esac
+    fi
+    container="$(docker create "$name:conversion" true)"
+    for file in model.onnx example.json; do docker cp "$container:/src/$file" "build/$file" >/dev/null; done
+    docker rm "$container" >/dev/null
+    docker rmi "$name:conversion" >/dev/null
+    # Both or neither: the example's answers are this model's.
+    mv build/example.json example.json && mv build/model.onnx model.onnx
+}
+
 if ! docker image inspect "$base" >/dev/null 2>&1; then
     say "pulling $base"
     docker pull "$base" || fail "$base cannot be pulled; load it with docker load, or name another Python $minor image with --base"
 fi
+if grep -qs "$(digest_of model.pkl)" model.onnx; then say "model.onnx was made from this model.pkl"; else convert; fi
+fetch serving requirements/serving.txt
 
-say "installing what the conversion needs on $base"
-build --target builder || fail "the builder could not be made; the step that failed is above"
-say "converting model.pkl, with no network"
-rm -f build/convert.failed
-{ build --target model 2>&1 || touch build/convert.failed; } | tee build/convert.log
-if [ -e build/convert.failed ]; then
-    # docker gives the failed step's exit code only in words.
-    case "$(sed -n 's/.*code: \([0-9]*\).*/\1/p' build/convert.log | tail -n 1)" in
-        1) say "model.pkl was not accepted; the reason is above" >&2; exit 1 ;;
-        *) fail "model.pkl could not be converted; the reason is above" ;;
-    esac
-fi
 say "making $name:latest"
 revision="$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown)"
-build --tag "$name:latest" --label "org.opencontainers.image.revision=$revision" || fail "the image could not be made; the step that failed is above"
-
-digest="$(docker run --rm --network none --read-only --cap-drop ALL --entrypoint python "$name:latest" -c \
-    'import hashlib; print(hashlib.sha256(open("model.onnx", "rb").read()).hexdigest()[:12])')"
-docker tag "$name:latest" "$name:$digest"
+epoch="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 1767225600)}"
+model="$(digest_of model.onnx)"
+build --tag "$name:latest" --build-arg "SOURCE_DATE_EPOCH=$epoch" --build-arg "MODEL_SHA256=$model" \
+    --label "org.opencontainers.image.revision=$revision" || fail "the image could not be made; the step that failed is above"
+# What a builder adds of its own, times and names, is taken off: the same commit makes the same image.
+docker save "$name:latest" | "$python" -m bundle.image.archive --tag "$name:latest" --epoch "$epoch" >build/image.tar 2>build/image.id \
+    || fail "the image could not be settled: $(cat build/image.id)"
+docker load --quiet --input build/image.tar >/dev/null
+short="$(printf '%.12s' "$model")"
+docker tag "$name:latest" "$name:$short"
 docker image inspect --format '{{.Id}} {{.Size}}' "$name:latest" | while read -r id size; do
-    say "$name:latest $name:$digest"
+    say "$name:latest $name:$short"
     say "id $id"
     say "size $((size / 1000000)) MB"
 done

@@ -42,6 +42,8 @@ CELLS = ((1, 1), (1, 16), (1, 64), (32, 1), (32, 16), (32, 64), (1024, 1), (1024
 QUICK = ("unjar", "naive-onnxruntime", "asgi-echo")
 # As many as the most connections, so that no two wait for the same answer.
 DIFFERENT = {1: 64, 32: 64, 1024: 16}
+# After the load, not in its midst; every server has this long to tidy up.
+SETTLED_S = 3
 RESULTS = Path("benchmarks/results/serving.json")
 
 
@@ -161,6 +163,8 @@ def _sample(contender: Contender, model: str, session: Any, X: Any, seconds: flo
             for rows, connections in CELLS:
                 asked = questions(kind, rows, DIFFERENT[rows], session, X)
                 sample["cells"][f"{kind} {rows} {connections}"] = _load(server, asked, connections, seconds)
+        sample["peak_kb"] = server.peak_kb()
+        time.sleep(SETTLED_S)
         sample["loaded_kb"] = server.pss_kb()
     return sample
 
@@ -192,7 +196,7 @@ def _summary(taken: list[dict[str, Any]]) -> dict[str, Any]:
         cells[key]["cpu_us_range"] = [min(one["cpu_us"] for one in each), max(one["cpu_us"] for one in each)]
     figures = {
         name: statistics.median(sample[name] for sample in taken)
-        for name in ("live_s", "first_answer_s", "idle_kb", "loaded_kb")
+        for name in ("live_s", "first_answer_s", "idle_kb", "peak_kb", "loaded_kb")
     }
     return figures | {"cells": cells}
 

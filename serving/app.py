@@ -21,7 +21,7 @@ from serving.limits import BodyLimit
 EXTENSIONS = ["binary_tensor_data", "statistics"]
 
 
-def create_app(inference: Inference, max_body_bytes: int, docs: bool = True) -> FastAPI:
+def create_app(inference: Inference, trust: dict[str, Any], max_body_bytes: int, docs: bool = True) -> FastAPI:
     app = FastAPI(
         title="Unjar",
         version=VERSION,
@@ -37,18 +37,18 @@ def create_app(inference: Inference, max_body_bytes: int, docs: bool = True) -> 
     app.add_middleware(Envelope, metrics=inference.metrics)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
-    _add_metadata(app, inference)
+    _add_metadata(app, inference, trust)
     if docs:
-        _add_documentation(app, inference)
+        _add_documentation(app, inference, trust)
     return app
 
 
-def _add_metadata(app: FastAPI, inference: Inference) -> None:
+def _add_metadata(app: FastAPI, inference: Inference, trust: dict[str, Any]) -> None:
     @app.get("/v2", tags=["metadata"], responses=schema.answers("Server"))
     @app.get("/v2/", include_in_schema=False)
     async def server() -> Response:
         """What this server is."""
-        return _json({"name": "unjar", "version": VERSION, "extensions": EXTENSIONS})
+        return _json({"name": "unjar", "version": VERSION, "extensions": EXTENSIONS, "trust": trust})
 
     @app.get(MODEL, tags=["metadata"], responses=schema.answers("Model"))
     async def metadata(name: str) -> Response:
@@ -61,7 +61,7 @@ def _add_metadata(app: FastAPI, inference: Inference) -> None:
         return _json(schema.metadata(name, inference.find(name, version)))
 
 
-def _add_documentation(app: FastAPI, inference: Inference) -> None:
+def _add_documentation(app: FastAPI, inference: Inference, trust: dict[str, Any]) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
         return _json(schema.document(app, inference.name, inference.served))
@@ -69,7 +69,7 @@ def _add_documentation(app: FastAPI, inference: Inference) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:
         document = schema.document(app, inference.name, inference.served)
-        page = docs_page.render(document, str(request.base_url).rstrip("/"))
+        page = docs_page.render(document, str(request.base_url).rstrip("/"), trust["verified"])
         return Response(page, headers={"content-type": "text/html; charset=utf-8", **docs_page.HEADERS})
 
 

@@ -17,6 +17,7 @@ code { padding: .1rem .3rem } pre { padding: .8rem; overflow: auto; max-height: 
 pre, td { overflow-wrap: anywhere } pre code { padding: 0; background: none }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0 }
 .method { color: #0a5d2c; font-weight: 700; margin-right: .5rem }
+.warning { border-left: 4px solid #bf8700; padding: .3rem .8rem; background: #fff8c5; color: #1b1f24 }
 @media (prefers-color-scheme: dark) { body { background: #14171a; color: #dde3e9 } code, pre { background: #22272d }
   h2 { border-color: #333b44 } .method { color: #6fd08c } a { color: #8ab8ff } }
 """
@@ -28,7 +29,13 @@ HEADERS = {
 }
 
 
-def render(document: dict[str, Any], address: str) -> str:
+DEVELOPMENT = (
+    '<p class="warning">Development mode: no trusted key was given, so nobody has verified who made this model. '
+    "UNJAR_TRUSTED_KEYS names the vendor's public key.</p>"
+)
+
+
+def render(document: dict[str, Any], address: str, verified: bool) -> str:
     parts = [
         _operation(address, path, method, operation)
         for path, methods in document["paths"].items()
@@ -40,6 +47,7 @@ def render(document: dict[str, Any], address: str) -> str:
         f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
         f"<p>{escape(document['info']['description'])}. The Open Inference Protocol, version 2, over HTTP. The same as data: "
         '<a href="openapi.json">openapi.json</a>. Figures: <a href="metrics">metrics</a>.</p>'
+        + ("" if verified else DEVELOPMENT)
         + "".join(parts)
         + "<h2>Schemas</h2>"
         + "".join(_schema(name, schema) for name, schema in document["components"]["schemas"].items())

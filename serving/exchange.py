@@ -44,6 +44,7 @@ BIG_ANSWER = 8192
 WORTH_GZIP = 1024
 SMALL_PART = 4096
 Head = dict[bytes, bytes]
+NOTHING: dict[str, Array] = {}
 _prefix = secrets.token_hex(10)
 _count = itertools.count()
 
@@ -300,7 +301,8 @@ class Exchange:
 
     def _close(self, status: int) -> None:
         self.done = True
-        self._parts = []
+        # A connection keeps its last exchange, for as long as the client keeps the connection.
+        self._parts, self.feeds = [], NOTHING
         desk = self.desk
         desk.active -= 1
         desk.held -= self._holds

@@ -121,6 +121,11 @@ class Metrics:
             own[_MEMORY] = int(file.read().split()[1]) * PAGE
         own[_FILES] = len(os.listdir("/proc/self/fd"))
 
+    @property
+    def resident_bytes(self) -> int:
+        """As it was last looked up."""
+        return int(self._own[_MEMORY])
+
     def text(self) -> bytes:
         """Prometheus' text format, version 0.0.4, summed over all processes."""
         self.look_at_process()

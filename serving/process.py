@@ -13,7 +13,6 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -22,11 +21,13 @@ from serving import VERSION, guard, tls
 from serving.errors import CannotStart, ModelRefused
 from serving.exchange import Desk
 from serving.front import Front
+from serving.heap import Heap
 from serving.inference import Inference
 from serving.limits import App
 from serving.logs import event, log_to
 from serving.metrics import Metrics
 from serving.observers import Observer, log_access, traces
+from serving.release import Opened, announce, open_model
 from serving.settings import Settings
 from serving.supervisor import Inherited, listen, url_of
 from serving.tokens import Tokens
@@ -44,10 +45,12 @@ def run(settings: Settings, given: Inherited | None = None) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     log_to(sys.stderr)
     guard.refuse_unpickling()
-    content = _read(settings.model)
+    opened = open_model(settings.model, settings.trusted_keys, settings.require_keys == "on")
+    announce(opened)
+    name = settings.name or (opened.release.name if opened.release is not None else settings.model.stem)
     listener = listen(settings.host, settings.port) if given is None else given.socket()
     metrics = Metrics() if given is None else given.metrics()
-    life = _Life(Inference(settings.name, metrics, settings.max_rows, settings.max_queue), settings, content, listener)
+    life = _Life(Inference(name, metrics, settings.max_rows, settings.max_queue), settings, opened, listener)
     life.lifeline = None if given is None else given.lifeline
     server = uvicorn.Server(
         uvicorn.Config(
@@ -74,10 +77,10 @@ def run(settings: Settings, given: Inherited | None = None) -> None:
 class _Life:
     """From listening to the last word in the log."""
 
-    def __init__(self, inference: Inference, settings: Settings, content: bytes, listener: socket.socket) -> None:
+    def __init__(self, inference: Inference, settings: Settings, opened: Opened, listener: socket.socket) -> None:
         self.inference = inference
         self.settings = settings
-        self.content = content
+        self.opened = opened
         self.url = url_of(listener, settings.scheme)
         self.desk = Desk(inference, settings.max_body_bytes, settings.max_held_bytes)
         self.desk.tokens = Tokens(settings.tokens) if settings.tokens is not None else None
@@ -105,7 +108,7 @@ class _Life:
     def _cold(self) -> App:
         from serving.app import create_app
 
-        return create_app(self.inference, self.settings.max_body_bytes, self.settings.docs == "on")
+        return create_app(self.inference, self.opened.describe(), self.settings.max_body_bytes, self.settings.docs == "on")
 
     @contextlib.asynccontextmanager
     async def span(self) -> AsyncIterator[None]:
@@ -124,10 +127,10 @@ class _Life:
             event("stopped")
 
     async def _start(self) -> None:
-        origin = str(self.settings.model)
+        origin = self.opened.origin
         loop = asyncio.get_running_loop()
         try:
-            model = await loop.run_in_executor(self.inference.worker, self.inference.load, self.content, origin)
+            model = await loop.run_in_executor(self.inference.worker, self.inference.load, self.opened.content, origin)
         except ModelRefused as refused:
             self.failure = refused
         except Exception as error:
@@ -162,10 +165,13 @@ class _Life:
     async def _keep_house(self) -> None:
         """Refusals are logged as counts: a client cannot fill the disk."""
         logged: Counter[str] = Counter()
+        heap = Heap()
         try:
             for second in itertools.count(1):
                 await asyncio.sleep(1)
                 self.inference.metrics.look_at_process()
+                if self.desk.active == 0:
+                    heap.settle(self.inference.metrics.resident_bytes)
                 self._read_tokens()
                 if second % SUMMARY_S == 0:
                     logged = self._log_since(logged)
@@ -191,10 +197,3 @@ def _observers(settings: Settings) -> Iterator[Observer]:
         yield log_access
     if settings.traces == "on":
         yield traces()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CannotStart(f"{path}: cannot be read: {error.strerror}; convert.py writes it, --model names it") from None

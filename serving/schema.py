@@ -37,11 +37,21 @@ ANSWERED = _object(
     },
     ["name", "datatype", "shape"],
 )  # fmt: skip
+TRUST = _object(
+    {
+        "mode": {**TEXT, "enum": ["development", "release"]},
+        "verified": TRUTH,
+        "release": WHOLE,
+        "key_sha256": TEXT,
+        "expires": TEXT,
+    },
+    ["mode", "verified"],
+)
 SCHEMAS: Json = {
     "Live": _object({"live": TRUTH}),
     "Ready": _object({"ready": TRUTH}),
     "ModelReady": _object({"name": TEXT, "ready": TRUTH}),
-    "Server": _object({"name": TEXT, "version": TEXT, "extensions": _list(TEXT)}),
+    "Server": _object({"name": TEXT, "version": TEXT, "extensions": _list(TEXT), "trust": TRUST}),
     "Model": _object(
         {
             "name": TEXT, "versions": _list(TEXT), "platform": TEXT, "inputs": _list(TENSOR), "outputs": _list(TENSOR),

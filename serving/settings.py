@@ -82,10 +82,12 @@ def _about(meaning: str, parse: Callable[[str], Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Settings:
-    model: Path = field(default=Path("model.onnx"), metadata=_about("the file that convert.py wrote", _path))
+    model: Path = field(
+        default=Path("model.onnx"), metadata=_about("the file that convert.py wrote, or the folder of a release", _path)
+    )
     name: str = field(
         default="",
-        metadata=_about("the model's name in addresses; the file's name without its suffix when empty", _name),
+        metadata=_about("the model's name in addresses; the release's, or the file's without its suffix, when empty", _name),
     )
     host: str = field(default="127.0.0.1", metadata=_about("address to listen on; 0.0.0.0 for every interface", _host))
     port: int = field(default=8080, metadata=_about("port to listen on; 0 picks a free one", _between(0, 65535)))
@@ -125,6 +127,13 @@ class Settings:
     tls_key: Path | None = field(default=None, metadata=_about("the certificate's key, PEM", _path))
     tls_client_ca: Path | None = field(
         default=None, metadata=_about("certificates that clients' certificates must be signed by, PEM", _path)
+    )
+    trusted_keys: Path | None = field(
+        default=None,
+        metadata=_about("the vendor's public key, PEM, or two of them; only releases they signed are opened", _path),
+    )
+    require_keys: str = field(
+        default="off", metadata=_about("on refuses to start without trusted keys: release mode", _one_of("on", "off"))
     )
     keep_alive_s: int = field(default=75, metadata=_about("how long an idle connection is kept open", _between(1, 86_400)))
     grace_s: int = field(
@@ -168,7 +177,7 @@ def _unknown(key: str, known: Mapping[str, Any]) -> str:
 
 
 def _named(values: dict[str, Any]) -> dict[str, Any]:
-    if "name" not in values:
+    if "name" not in values and values.get("model", Path("model.onnx")).suffix:
         stem = values.get("model", Path("model.onnx")).stem
         try:
             values["name"] = _name(stem)

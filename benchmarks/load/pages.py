@@ -36,12 +36,15 @@ def table(result: Result) -> str:
 
 
 def starts(result: Result) -> str:
-    lines = ["| server | port open after s | first right answer after s | PSS idle -> after load, MB |", "|---|---|---|---|"]
+    lines = [
+        "| server | port open after s | first right answer after s | memory idle -> at most -> after load, MB |",
+        "|---|---|---|---|",
+    ]
     for name, row in result["servers"].items():
         if "cells" in row:
             lines.append(
                 f"| {name} | {row['live_s']:.2f} | {row['first_answer_s']:.2f} |"
-                f" {row['idle_kb'] / 1024:.0f} -> {row['loaded_kb'] / 1024:.0f} |"
+                f" {row['idle_kb'] / 1024:.0f} -> {row['peak_kb'] / 1024:.0f} -> {row['loaded_kb'] / 1024:.0f} |"
             )
     return "\n".join(lines)
 

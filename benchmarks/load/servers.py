@@ -81,6 +81,11 @@ class Running:
         rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() for pid in self.pids()]
         return sum(int(line.split()[1]) for lines in rollups for line in lines if line.startswith("Pss:"))
 
+    def peak_kb(self) -> int:
+        """The most each process of the tree was seen to hold, added up."""
+        states = [Path(f"/proc/{pid}/status").read_text().splitlines() for pid in self.pids()]
+        return sum(int(line.split()[1]) for lines in states for line in lines if line.startswith("VmHWM:"))
+
 
 @contextlib.contextmanager
 def running(contender: Contender, model: str, python: str = sys.executable) -> Iterator[Running]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bundle.image import archive
 from tests.image.engine import ROOT, copy_project, docker, remove_images, run
 
 # Shown only when it ran: the command's own text, which a message may quote, has no 42 in it.
@@ -21,7 +22,7 @@ class Planted:
 
 @pytest.fixture
 def project(image: str, tmp_path: Path) -> Path:
-    """A copy to change; `image` has fetched the wheels by now."""
+    """A copy to change; `image` has fetched the wheels of what serves by now."""
     return copy_project(tmp_path / "project")
 
 
@@ -74,6 +75,21 @@ def test_a_second_build_fetches_nothing_and_makes_the_same_image(project: Path) 
     remove_images("unjar-test-twice")
     assert ids[0] == ids[1]
     assert f"build: id {ids[0]}" in said
+
+
+def test_a_build_that_reuses_nothing_makes_the_same_image(image: str, tmp_path: Path) -> None:
+    base, epoch = os.environ.get("BASE_IMAGE"), run("git", "log", "-1", "--format=%ct").stdout.strip()
+    given = {"SOURCE_DATE_EPOCH": epoch, "MODEL_SHA256": "", **({"BASE_IMAGE": base} if base else {})}
+    flags = [flag for pair in given.items() for flag in ("--build-arg", "=".join(pair))]
+    labels = docker("image", "inspect", "--format", '{{index .Config.Labels "org.opencontainers.image.revision"}}', image)
+    label = ("--label", f"org.opencontainers.image.revision={labels}")
+    docker("build", "--no-cache", "--network", "none", *flags, *label, "--tag", "unjar-test-again", str(ROOT))
+    saved, settled = tmp_path / "saved.tar", tmp_path / "settled.tar"
+    docker("save", "--output", str(saved), "unjar-test-again")
+    with saved.open("rb") as source, settled.open("wb") as target:
+        identity = archive.write(source, target, "unjar-test-again:latest", int(epoch))
+    remove_images("unjar-test-again")
+    assert identity == docker("image", "inspect", "--format", "{{.Id}}", image)
 
 
 def test_it_tags_the_image_with_the_models_digest(image: str) -> None:

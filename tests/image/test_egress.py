@@ -19,6 +19,7 @@ ip4 = dict(zip(lines[0].split(), lines[1].split()))
 ip6 = dict(line.split() for line in open("/proc/net/snmp6"))
 print(int(ip4["OutNoRoutes"]) + int(ip6["Ip6OutNoRoutes"]))
 """
+WRITTEN = "import os\nfor folder, _, files in os.walk('/home'): print(folder, *files)"
 TALKATIVE = "import onnxruntime, time; session = onnxruntime.InferenceSession('model.onnx'); time.sleep(600)"
 
 
@@ -33,15 +34,16 @@ def minute(start: Start) -> tuple[Watched, Watched]:
     """The image as it is, and its onnxruntime with telemetry allowed, watched over the same minute."""
     # No --read-only: what it would write must show.
     quiet = start("--network", "none", "--health-interval", "5s")
-    loud = ("--network", "none", "--no-healthcheck", "--env", "HOME=/tmp", "--env", "ORT_DISABLE_TELEMETRY=0")
+    # The image has no folder that could be written; this one is given a home.
+    home = ("--tmpfs", "/home:mode=1777", "--env", "HOME=/home")
+    loud = ("--network", "none", "--no-healthcheck", *home, "--env", "ORT_DISABLE_TELEMETRY=0")
     talkative = start(*loud, "--entrypoint", "python", command=("-c", TALKATIVE))
     time.sleep(WATCHED_S)
     assert inspect(quiet)["State"]["Health"]["Status"] == "healthy"
-    return watched(quiet), watched(talkative)
-
-
-def watched(container: str) -> Watched:
-    return Watched(int(python_in(container, COUNT)), docker("diff", container).splitlines())
+    return (
+        Watched(int(python_in(quiet, COUNT)), docker("diff", quiet).splitlines()),
+        Watched(int(python_in(talkative, COUNT)), python_in(talkative, WRITTEN).splitlines()),
+    )
 
 
 def test_it_connects_to_nobody(minute: tuple[Watched, Watched]) -> None:
@@ -54,4 +56,4 @@ def test_it_writes_no_file(minute: tuple[Watched, Watched]) -> None:
 
 def test_telemetry_would_have_been_noticed(minute: tuple[Watched, Watched]) -> None:
     assert minute[1].attempts > 0
-    assert any("onnxruntime" in change for change in minute[1].changes)
+    assert any("onnxruntime" in change.lower() for change in minute[1].changes), minute[1]

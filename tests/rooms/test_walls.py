@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("serving", "recommender", "conversion", "training")
+ROOMS = ("serving", "recommender", "conversion", "training", "bundle")
 FOLDERS_THAT_ARE_NO_ROOMS = {"tests", "scripts", "requirements", "docs", "deploy", "benchmarks", "build"}
 SHIPPED = ("serving", "recommender", "server.py")
 

@@ -69,7 +69,7 @@ def asker(content: bytes, *, name: str = "test", max_body_bytes: int = 1 << 20, 
 
 def front(inference: Inference, max_body_bytes: int, app: FastAPI | None = None) -> Front:
     desk = Desk(inference, max_body_bytes, max_held_bytes=64 << 20)
-    return Front(desk, lambda: app or create_app(inference, max_body_bytes))
+    return Front(desk, lambda: app or create_app(inference, {"mode": "development", "verified": False}, max_body_bytes))
 
 
 def over(app: Front, inference: Inference) -> Ask:

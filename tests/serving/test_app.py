@@ -153,7 +153,7 @@ def test_a_failure_of_the_server_shows_nothing_of_itself(ask: Ask, monkeypatch: 
 def extended() -> Ask:
     """With a route of the ordinary FastAPI kind, as other rooms add."""
     inference = Inference("test", Metrics(), max_rows=10, max_waiting=10)
-    app = create_app(inference, 100)
+    app = create_app(inference, {"mode": "development", "verified": False}, 100)
 
     @app.post("/twice")
     def twice(value: Annotated[int, Body(embed=True)]) -> dict[str, int]:

@@ -43,7 +43,7 @@ def test_it_says_where_it_listens_and_which_model_and_nothing_worse(linear: Runn
     assert listening["url"].startswith("http://127.0.0.1:")
     assert (listening["loop"], listening["http"]) == ("uvloop", "httptools")
     assert (ready["model"], ready["version"], ready["verified_rows"]) == ("linear", ready["digest"][:12], 3)
-    assert {event["level"] for event in linear.events()} == {"info"}
+    assert {event["event"] for event in linear.events() if event["level"] != "info"} == {"development_mode"}
     assert len(linear.events()) == len(linear.log.read_text().splitlines())
 
 

@@ -46,7 +46,7 @@ def expected() -> Any:
 
 
 def environment(name: str) -> Path:
-    subprocess.run([ROOT / "scripts" / "client", name], check=True)
+    subprocess.run([ROOT / "scripts" / "tool", name], check=True)
     return ROOT / f".venv-{name}" / "bin"
 
 
