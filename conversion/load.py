@@ -10,6 +10,8 @@ import io
 import lzma
 import pickle
 import re
+import struct
+import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -34,6 +36,7 @@ _COMPRESSED: dict[bytes, Callable[[], Any]] = {
     b"\x5d\x00": lzma.LZMADecompressor,
     b"\xfd7zXZ": lzma.LZMADecompressor,
 }
+_LZ4 = b"\x04\x22\x4d\x18"
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class StrictUnpickler(NumpyUnpickler):  # type: ignore[misc]
     def __init__(self, stream: Any, trusted: frozenset[str], found: dict[str, Any]) -> None:
         super().__init__("", stream, ensure_native_byte_order=True)
         self.trusted, self.found, self.byte = trusted, found, 0
+        self._file_read = self._whole
 
     def find_class(self, module: str, name: str) -> Any:
         module, name = _modern(module, name)
@@ -73,6 +77,34 @@ class StrictUnpickler(NumpyUnpickler):  # type: ignore[misc]
             )
         self.found[f"{module}.{name}"] = found
         return found
+
+    def _whole(self, size: int) -> bytes:
+        read: bytes = self.file_handle.read(size)
+        if len(read) < size and size > 1:  # one byte is asked for where the next opcode would be
+            raise EOFError(f"it asks for {size:,} bytes where {len(read):,} are left")
+        return read
+
+    def load_bytearray8(self) -> None:
+        # Python makes room for as many bytes as are announced before it looks how many there are.
+        (size,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(min(size, sys.maxsize))))
+
+    def load_append(self) -> None:
+        self._only_filled(self.stack[-2])
+        super().load_append()
+
+    def load_appends(self) -> None:
+        self._only_filled(self.metastack[-1][-1])
+        super().load_appends()
+
+    def load_additems(self) -> None:
+        self._only_filled(self.metastack[-1][-1])
+        super().load_additems()
+
+    def _only_filled(self, target: Any) -> None:
+        # Of anything else, an attribute would be called that the pickle may have set.
+        if type(target) not in (list, set):
+            raise self._refused(f"adds to an object of {type(target).__name__!r}")
 
     def load_reduce(self) -> None:
         self._only_found(self.stack[-2])
@@ -135,6 +167,10 @@ class StrictUnpickler(NumpyUnpickler):  # type: ignore[misc]
             (pickle.NEWOBJ, load_newobj),
             (pickle.NEWOBJ_EX, load_newobj_ex),
             (pickle.BUILD, load_build),
+            (pickle.BYTEARRAY8, load_bytearray8),
+            (pickle.APPEND, load_append),
+            (pickle.APPENDS, load_appends),
+            (pickle.ADDITEMS, load_additems),
         )
     }
 
@@ -184,6 +220,8 @@ def load(content: bytes, trusted: frozenset[str] = frozenset()) -> Loaded:
 
 def _plain(content: bytes) -> bytes:
     """What a compressed stream holds. joblib's own reader never ends where something follows the stream."""
+    if content.startswith(_LZ4):
+        raise Unreadable("the pickle is compressed with lz4, which is not read here; dump it with another compressor, or none")
     make = next((make for magic, make in _COMPRESSED.items() if content.startswith(magic)), None)
     if make is None:
         return content
@@ -211,10 +249,10 @@ def _unpickle(content: bytes, trusted: frozenset[str]) -> Loaded:
             if unpickler.read(1):
                 end = unpickler.position() - 1
                 raise Refused(f"the file goes on after the pickle's end at byte {end}; dump the model, and nothing else")
-        except (Refused, MemoryError):
+        except (Refused, MemoryError, RecursionError):
             raise
         except Exception as error:
-            said = f"{type(error).__name__}: {_printable(error)}"
+            said = f"{type(error).__name__}: {_printable(error) or 'it ends early'}"
             raise Unreadable(f"not a whole pickle: {said} at byte {unpickler.position()}") from None
         return Loaded(estimator, sorted(unpickler.found))
 

@@ -7,12 +7,14 @@ itself, and only then writes; a refusal leaves every file as it was.
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from conversion import returned
 from conversion.errors import Refused, Unreadable
 from conversion.page import render
 from conversion.sandbox import Limits, run
@@ -45,11 +47,11 @@ def convert(order: Order) -> dict[str, Any]:
         folder = Path(name)
         _hand_over(order, folder)
         protections = run("conversion.child", [], folder, order.limits)
-        report = _taken_back(folder)
+        model, example, report = _taken_back(folder, order.limits)
         report["protections"] = protections
         for path, content in (
-            (order.output, (folder / "model.onnx").read_bytes()),
-            (order.example, (folder / "example.json").read_bytes()),
+            (order.output, model),
+            (order.example, example),
             (order.report, (json.dumps(report, indent=1) + "\n").encode()),
             (order.html, render(report, order.output.name).encode()),
         ):
@@ -61,12 +63,9 @@ def convert(order: Order) -> dict[str, Any]:
 def _hand_over(order: Order, folder: Path) -> None:
     rows = folder / "rows"
     rows.mkdir()
-    try:
-        shutil.copyfile(order.source, folder / "model.pkl")
-        if order.data:
-            shutil.copyfile(order.data, rows / order.data.name)
-    except OSError as error:
-        raise Unreadable(f"{error.filename}: cannot be read: {error.strerror}") from None
+    _copy(order.source, folder / "model.pkl", order.limits)
+    if order.data:
+        _copy(order.data, rows / order.data.name, order.limits)
     task = {
         "name": order.output.stem,
         "methods": list(order.methods),
@@ -81,17 +80,30 @@ def _hand_over(order: Order, folder: Path) -> None:
     (folder / "task.json").write_text(json.dumps(task))
 
 
-def _taken_back(folder: Path) -> dict[str, Any]:
-    refusal = folder / "refusal.json"
-    if refusal.exists():
-        said = json.loads(refusal.read_text())
-        raise {"Refused": Refused, "Unreadable": Unreadable}[said["kind"]](said["message"])
+def _copy(source: Path, into: Path, limits: Limits) -> None:
+    """Raises Unreadable for what has no end, like a device, and what the child could not hold."""
     try:
-        Model.load(folder / "model.onnx").verify()
+        found = source.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise Unreadable(f"{source}: is no regular file; save it as one")
+        if found.st_size > limits.memory_bytes:
+            most = f"more than the {limits.memory_bytes >> 20} MiB of memory that reading it may use"
+            raise Unreadable(f"{source}: has {found.st_size:,} bytes, {most}; --memory-limit allows more")
+        shutil.copyfile(source, into)
+    except OSError as error:
+        raise Unreadable(f"{error.filename or source}: cannot be read: {error.strerror}") from None
+
+
+def _taken_back(folder: Path, limits: Limits) -> tuple[bytes, bytes, dict[str, Any]]:
+    if os.path.lexists(folder / "refusal.json"):
+        raise returned.refusal(folder / "refusal.json")
+    model = returned.content(folder / "model.onnx", limits.file_bytes)
+    try:
+        Model.from_bytes(model, str(folder / "model.onnx")).verify()
     except ModelRefused as error:
         raise Refused(f"the written file does not hold when it is loaded as the server loads it: {error}") from None
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
-    return report
+    example = returned.content(folder / "example.json", returned.MOST_REPORT_BYTES)
+    return model, example, returned.document(folder / "report.json")
 
 
 def _replace(path: Path, content: bytes) -> None:

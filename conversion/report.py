@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from conversion.returned import printable
+
 
 def summary(report: dict[str, Any], output: str) -> str:
     """The report as text for a terminal."""
@@ -29,7 +31,7 @@ def summary(report: dict[str, Any], output: str) -> str:
         f" ({speed['scikit_learn_us'] / speed['onnxruntime_us']:.0f} times)",
         f"sandbox    {', '.join(report['protections'])}",
     ]
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _evidence(parity: dict[str, Any]) -> str:

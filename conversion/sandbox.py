@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,14 @@ def run(module: str, arguments: list[str], folder: Path, limits: Limits) -> list
     prefix = isolation()
     # Outside a namespace of its own the child would be counted together with all else that the user runs; root is never.
     processes = limits.processes if prefix and os.geteuid() != 0 else 0
+    before = _processor_seconds()
     with _told_to_end():
         child = subprocess.Popen(
             [*prefix, sys.executable, "-P", confined.__file__, str(processes), module, *arguments],
             cwd=folder,
             env=_environment(folder),
             stdin=subprocess.DEVNULL,
-            preexec_fn=lambda: _confine(limits),
+            preexec_fn=partial(_confine, limits, os.getpid()),
             start_new_session=True,
         )
         try:
@@ -65,8 +67,13 @@ def run(module: str, arguments: list[str], folder: Path, limits: Limits) -> list
             raise Refused(f"the conversion was stopped after {limits.seconds} s; --time-limit allows more") from None
         finally:
             _end(child)
+    if prefix and code == 1:
+        code = -signal.SIGKILL  # some versions of unshare cannot end by SIGKILL themselves
     if code != 0:
-        raise Refused(f"the conversion's child process {_cause(code, limits)}; nothing was written")
+        # The kernel kills a child that is the first of its namespace where it would warn another.
+        tired = _processor_seconds() - before >= limits.seconds
+        cause = _tired(limits) if tired and code < 0 else _cause(code, limits)
+        raise Refused(f"the conversion's child process {cause}; nothing was written")
     return _described(limits, bool(prefix), processes)
 
 
@@ -108,8 +115,10 @@ _LIBC = ctypes.CDLL(None)  # here, since nothing may be loaded between fork and 
 _SIGNAL_WHEN_PARENT_DIES = 1
 
 
-def _confine(limits: Limits) -> None:
+def _confine(limits: Limits, parent: int) -> None:
     _LIBC.prctl(_SIGNAL_WHEN_PARENT_DIES, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before it could be asked about
+        os.kill(os.getpid(), signal.SIGKILL)
     for what, value in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_CPU, limits.seconds),
@@ -140,17 +149,30 @@ def _cause(code: int, limits: Limits) -> str:
         return said[code]
     number = -code if code < 0 else code - 128
     if number == signal.SIGXCPU:
-        return f"used up its {limits.seconds} s of processor time; --time-limit allows more"
+        return _tired(limits)
     if number not in set(signal.Signals):
         return f"failed with status {code}"
     # Libraries that are written in C end like this when they get no memory, and so does the kernel when it has none left.
     starved = f", perhaps for want of {memory}" if number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT) else ""
-    return f"died of {signal.Signals(number).name}{starved}"
+    deep = ", or since the pickle is nested too deeply" if number == signal.SIGSEGV else ""
+    return f"died of {signal.Signals(number).name}{starved}{deep}"
+
+
+def _tired(limits: Limits) -> str:
+    return f"used up its {limits.seconds} s of processor time; --time-limit allows more"
+
+
+def _processor_seconds() -> float:
+    """Of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _described(limits: Limits, isolated: bool, processes: int) -> list[str]:
-    landlock = confined.landlock()
-    network = ["no network"] if isolated else ["no TCP connections"] if landlock >= 4 else ["network not cut off by us"]
+    landlock, filtering = confined.landlock(), confined.filtering()
+    network = (
+        ["no network"] if isolated or filtering else ["no TCP connections"] if landlock >= 4 else ["network not cut off by us"]
+    )
     return [
         f"time <= {limits.seconds} s",
         f"memory <= {limits.memory_bytes >> 20} MiB",
@@ -160,5 +182,6 @@ def _described(limits: Limits, isolated: bool, processes: int) -> list[str]:
         *(["sees only Python, the system's libraries and its folder"] if landlock else []),
         "allow-listed names",
         *network,
+        *(["no sockets", "no changes of modes and owners"] if filtering else []),
         *(["own process and IPC namespace"] if isolated else []),
     ]
