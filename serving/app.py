@@ -17,11 +17,12 @@ from serving.errors import InvalidInput, MethodNotAllowed, NotFound, Refusal
 from serving.front import MODEL, VERSIONED
 from serving.inference import Inference
 from serving.limits import BodyLimit
+from serving.release import Opened
 
-EXTENSIONS = ["binary_tensor_data", "statistics"]
+EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
 
 
-def create_app(inference: Inference, trust: dict[str, Any], max_body_bytes: int, docs: bool = True) -> FastAPI:
+def create_app(inference: Inference, max_body_bytes: int, docs: bool = True) -> FastAPI:
     app = FastAPI(
         title="Unjar",
         version=VERSION,
@@ -37,18 +38,18 @@ def create_app(inference: Inference, trust: dict[str, Any], max_body_bytes: int,
     app.add_middleware(Envelope, metrics=inference.metrics)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
-    _add_metadata(app, inference, trust)
+    _add_metadata(app, inference)
     if docs:
-        _add_documentation(app, inference, trust)
+        _add_documentation(app, inference)
     return app
 
 
-def _add_metadata(app: FastAPI, inference: Inference, trust: dict[str, Any]) -> None:
+def _add_metadata(app: FastAPI, inference: Inference) -> None:
     @app.get("/v2", tags=["metadata"], responses=schema.answers("Server"))
     @app.get("/v2/", include_in_schema=False)
     async def server() -> Response:
         """What this server is."""
-        return _json({"name": "unjar", "version": VERSION, "extensions": EXTENSIONS, "trust": trust})
+        return _json({"name": "unjar", "version": VERSION, "extensions": EXTENSIONS, "trust": _trust(inference)})
 
     @app.get(MODEL, tags=["metadata"], responses=schema.answers("Model"))
     async def metadata(name: str) -> Response:
@@ -61,7 +62,7 @@ def _add_metadata(app: FastAPI, inference: Inference, trust: dict[str, Any]) -> 
         return _json(schema.metadata(name, inference.find(name, version)))
 
 
-def _add_documentation(app: FastAPI, inference: Inference, trust: dict[str, Any]) -> None:
+def _add_documentation(app: FastAPI, inference: Inference) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
         return _json(schema.document(app, inference.name, inference.served))
@@ -69,8 +70,13 @@ def _add_documentation(app: FastAPI, inference: Inference, trust: dict[str, Any]
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:
         document = schema.document(app, inference.name, inference.served)
-        page = docs_page.render(document, str(request.base_url).rstrip("/"), trust["verified"])
+        page = docs_page.render(document, str(request.base_url).rstrip("/"), bool(_trust(inference)["verified"]))
         return Response(page, headers={"content-type": "text/html; charset=utf-8", **docs_page.HEADERS})
+
+
+def _trust(inference: Inference) -> dict[str, Any]:
+    """Who vouches for the model that answers; nobody while none does."""
+    return (Opened(b"", "") if inference.served is None else inference.served.opened).describe()
 
 
 def _json(value: Any) -> Response:

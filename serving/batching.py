@@ -8,6 +8,7 @@ import asyncio
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -106,6 +107,9 @@ class Batcher:
         self.max_waiting = max_waiting
         self.keep(pace)
         self.mixes = mixes
+        # Told of every run's feeds, answers, rows and seconds; and of what failed. Set while a rollout looks on.
+        self.witness: Callable[[dict[str, Array], dict[str, Array], int, float], None] | None = None
+        self.mourner: Callable[[BaseException], None] | None = None
         self._worker = worker
         self._short: deque[Job] = deque()
         self._long: deque[Job] = deque()
@@ -193,6 +197,8 @@ class Batcher:
         except Exception as error:
             if len(batch) > 1:
                 return [self._run([job])[0] for job in batch]
+            if self.mourner is not None:
+                self.mourner(error)
             answers, rows = [_refusal(error)], 0
         waited_s = sum(started - job.since for job in batch)
         self.metrics.ran(rows, len(batch), time.perf_counter() - started, waited_s)
@@ -213,9 +219,12 @@ class Batcher:
 
     def _answer(self, feeds: dict[str, Array], rows: int) -> dict[str, Array]:
         self.model.signature.check(feeds)
+        started = time.perf_counter()
         answers = self.model.run(feeds) if rows else _nothing(self.model)
         if any(len(array) != rows for array in answers.values()):
             raise ValueError("the graph answered another number of rows than it was asked")
+        if self.witness is not None:
+            self.witness(feeds, answers, rows, time.perf_counter() - started)
         return answers
 
 

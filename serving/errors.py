@@ -62,6 +62,13 @@ class Forbidden(Refusal):
     code = "forbidden"
 
 
+class Conflict(Refusal):
+    """The release cannot be loaded now, or not at all."""
+
+    status = 409
+    code = "conflict"
+
+
 class NotFound(Refusal):
     """There is no such address."""
 
@@ -155,8 +162,8 @@ class DeadlineExceeded(Refusal):
 
 REFUSALS: tuple[type[Refusal], ...] = (
     Refusal, InvalidInput, InvalidJson, InvalidEncoding, NotInJson, InvalidHttp, Unauthorized, Forbidden, NotFound,
-    UnknownModel, MethodNotAllowed, RequestTimeout, TooLarge, TooManyRows, UnsupportedEncoding, HeadersTooLarge, Internal,
-    ModelFailed, NotReady, Overloaded, DeadlineExceeded,
+    Conflict, UnknownModel, MethodNotAllowed, RequestTimeout, TooLarge, TooManyRows, UnsupportedEncoding, HeadersTooLarge,
+    Internal, ModelFailed, NotReady, Overloaded, DeadlineExceeded,
 )  # fmt: skip
 
 

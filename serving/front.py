@@ -6,25 +6,34 @@ the same for plain questions to the model without ASGI.
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from serving import guard
-from serving.errors import MethodNotAllowed, NotReady, Refusal
+from serving.errors import Conflict, Forbidden, Internal, InvalidJson, MethodNotAllowed, NotReady, Refusal
 from serving.exchange import Desk, Exchange, Reply, read_head, refused, request_id
 from serving.inference import SAFE
-from serving.limits import App, Receive, Scope, Send
+from serving.limits import App, Receive, Scope, Send, too_large
+from serving.logs import event
+
+if TYPE_CHECKING:
+    from serving.promotion import Promotion
 
 MODEL = "/v2/models/{name}"
 VERSIONED = MODEL + "/versions/{version}"
 INFER, VERSION_INFER = MODEL + "/infer", VERSIONED + "/infer"
 LIVE, READY, METRICS, ALL_STATS = "/v2/health/live", "/v2/health/ready", "/metrics", "/v2/models/stats"
 FIXED = (LIVE, READY, METRICS, ALL_STATS)
+REPOSITORY = "/v2/repository"
+INDEX, LOAD, UNLOAD = f"{REPOSITORY}/index", REPOSITORY + "/models/{name}/load", REPOSITORY + "/models/{name}/unload"
+OF_REPOSITORY = re.compile(REPOSITORY + r"/(?:index|models/([^/]+)/(load|unload))")
+MAX_ORDER_BYTES = 1 << 16
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 OF_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/(infer|ready|stats)")
 
@@ -36,6 +45,7 @@ class Front:
         self, desk: Desk, make_cold: Callable[[], App], span: Callable[[], AbstractAsyncContextManager[None]] | None = None
     ) -> None:
         self.desk = desk
+        self.promotion: Promotion | None = None
         self._make_cold = make_cold
         self._span = span
         self._cold: App | None = None
@@ -48,6 +58,8 @@ class Front:
         if path in FIXED:
             return await send_reply(self._plain(path, "", None, scope), send)
         match = OF_MODEL.fullmatch(path)
+        if match is None and (order := OF_REPOSITORY.fullmatch(path)) is not None:
+            return await send_reply(await self._repository(order, scope, receive), send)
         if match is None:
             return await self._pass_on(scope, receive, send)
         name, version, what = match.groups()
@@ -65,7 +77,13 @@ class Front:
             self.desk.metrics.refused(refusal.code)
             self.desk.metrics.request("other", refusal.status, time.perf_counter() - started)
             return await send_reply(refused(refusal, request_id(head)), send)
-        cold = self._cold or await self.thaw()
+        try:
+            cold = self._cold or await self.thaw()
+        except Exception as error:
+            event("request_failed", level=logging.ERROR, error=error)
+            reply = refused(Internal("the server failed; its log has the time"), request_id(head))
+            self.desk.metrics.request("other", reply.status, time.perf_counter() - started)
+            return await send_reply(reply, send)
         return await cold(scope, receive, send)
 
     async def thaw(self) -> App:
@@ -114,6 +132,46 @@ class Front:
             await send_reply(replied.result(), send)
         return None
 
+    async def _repository(self, order: "re.Match[str]", scope: Scope, receive: Receive) -> Reply:
+        """What changes who answers: for administrators; where there are no tokens, for who is on this very host."""
+        started = time.perf_counter()
+        head = read_head(scope["headers"])
+        identity = request_id(head)
+        name, verb = order.groups()
+        route = INDEX if verb is None else LOAD if verb == "load" else UNLOAD
+        try:
+            self.desk.admit(head, "admin")
+            if self.desk.tokens is None and (scope.get("client") or ("",))[0] not in ("127.0.0.1", "::1"):
+                raise Forbidden(
+                    "without tokens, only who is on the server's own host may do this; UNJAR_TOKENS names a file of them"
+                )
+            if scope["method"] != "POST":
+                raise MethodNotAllowed(f"{scope['method']} is not allowed here; allowed: POST", {"allow": "POST"})
+            if self.promotion is None:
+                raise NotReady("the server starts; ask again")
+            said = await self._ordered(self.promotion, name, verb, await _body(receive))
+        except Refusal as refusal:
+            self.desk.metrics.refused(refusal.code)
+            reply = refused(refusal, identity)
+        else:
+            reply = _json_reply(said, identity)
+        self.desk.metrics.request(route, reply.status, time.perf_counter() - started)
+        return reply
+
+    async def _ordered(self, promotion: "Promotion", name: str | None, verb: str | None, body: bytes) -> object:
+        try:
+            said = orjson.loads(body or b"{}")
+        except orjson.JSONDecodeError as error:
+            raise InvalidJson(f"the request is not JSON: {error.msg}") from None
+        parameters = said.get("parameters", {}) if type(said) is dict else None
+        if type(parameters) is not dict:
+            raise Refusal("the request: expected a JSON object, its 'parameters' an object too")
+        if name is None:
+            return promotion.index()
+        if verb == "unload":
+            raise Conflict("the release that answers cannot be unloaded; another one takes its place when it is loaded")
+        return await promotion.load(name, parameters)
+
     def _plain(self, route: str, name: str, version: str | None, scope: Scope) -> Reply:
         """What is asked for with GET and known at once."""
         started = time.perf_counter()
@@ -131,8 +189,7 @@ class Front:
             self.desk.metrics.refused(refusal.code)
             reply = refused(refusal, identity)
         else:
-            lines = b"content-type: %b\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n"
-            reply = Reply(200, lines % (kind, len(body), SAFE, identity.encode()), body)
+            reply = _reply(kind, body, identity)
         self.desk.metrics.request(route, reply.status, time.perf_counter() - started)
         return reply
 
@@ -154,6 +211,27 @@ class Front:
             inference.find(name or inference.name, version)
             said = inference.metrics.statistics()
         return b"application/json", orjson.dumps(said)
+
+
+def _reply(kind: bytes, body: bytes, identity: str) -> Reply:
+    lines = b"content-type: %b\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n"
+    return Reply(200, lines % (kind, len(body), SAFE, identity.encode()), body)
+
+
+def _json_reply(said: object, identity: str) -> Reply:
+    return _reply(b"application/json", orjson.dumps(said), identity)
+
+
+async def _body(receive: Receive) -> bytes:
+    """Raises TooLarge."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MAX_ORDER_BYTES:
+            raise too_large(MAX_ORDER_BYTES)
+    return body
 
 
 class _Awaited(Exchange):

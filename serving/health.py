@@ -17,7 +17,7 @@ TIMEOUT_S = 3
 def check(url: str) -> tuple[int, str]:
     """The exit code and a line to print with it."""
     # A proxy from the environment would be asked for the container's own 127.0.0.1.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_context()))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context()))
     try:
         with opener.open(f"{url.rstrip('/')}/v2/health/ready", timeout=TIMEOUT_S) as answer:
             return (0, "ready") if json.load(answer).get("ready") is True else (1, "not ready: it did not say so")
@@ -28,7 +28,7 @@ def check(url: str) -> tuple[int, str]:
         return 2, f"{url}: no answer: {error}"
 
 
-def _context() -> ssl.SSLContext:
+def context() -> ssl.SSLContext:
     """For the server on this very host: its certificate names another, and is what it knows clients by, if it does."""
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -38,11 +38,15 @@ def _context() -> ssl.SSLContext:
     return context
 
 
+def own_url() -> str:
+    """Where the server with this environment is, seen from beside it."""
+    scheme = "https" if "UNJAR_TLS_CERT" in os.environ else "http"
+    return f"{scheme}://127.0.0.1:{os.environ.get('UNJAR_PORT', '8080')}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m serving.health", description="Exits 0 when the server is ready.")
-    port = os.environ.get("UNJAR_PORT", "8080")
-    scheme = "https" if "UNJAR_TLS_CERT" in os.environ else "http"
-    parser.add_argument("--url", default=f"{scheme}://127.0.0.1:{port}", help="default: %(default)s")
+    parser.add_argument("--url", default=own_url(), help="default: %(default)s")
     code, text = check(parser.parse_args().url)
     (sys.stdout if code == 0 else sys.stderr).write(f"{text}\n")
     return code

@@ -11,6 +11,8 @@ from serving.errors import NotReady, UnknownModel, shown
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.protocol import Decoder, Encoder
+from serving.release import Opened
+from serving.rollout import Rollout
 from serving.verification import Gap
 
 SAFE = b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
@@ -20,7 +22,8 @@ SAFE = b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
 class Served:
     """A model that is ready, with what reads its requests, runs them and writes its answers.
 
-    `lines`: the headers that all its answers have, up to the request's id.
+    `lines`: the headers that all its answers have, up to the request's id. `opened`: where it came from; a bare model's number
+    is 0.
     """
 
     model: Model
@@ -29,10 +32,15 @@ class Served:
     encoder: Encoder
     batcher: Batcher
     lines: bytes
+    opened: Opened
+
+    @property
+    def number(self) -> int:
+        return 0 if self.opened.release is None else self.opened.release.number
 
 
 class Inference:
-    """The one model of this server. It answers once `load` has returned."""
+    """The one model of this server, and at times the one that may follow it. It answers once `load` has returned."""
 
     def __init__(self, name: str, metrics: Metrics, max_rows: int, max_waiting: int) -> None:
         self.name = name
@@ -40,29 +48,49 @@ class Inference:
         self.max_rows = max_rows
         self.max_waiting = max_waiting
         self.served: Served | None = None
+        self.rollout: Rollout | None = None
+        # The release that answers as soon as all processes have it.
+        self.spare: Served | None = None
+        self.shared = False
         self.reason = "the model is being loaded and verified"
         self.worker = ThreadPoolExecutor(1, thread_name_prefix="model")
 
-    def load(self, content: bytes, origin: str) -> Model:
+    def load(self, opened: Opened) -> Model:
         """Ready afterwards. Raises ModelRefused when the file is not one of ours or does not answer here as it did."""
-        model = Model.from_bytes(content, origin)
-        gaps, pace = model.verify(), Pace.measure(model)
-        self.serve(model, gaps, pace, same_alone(model, pace))
-        self.metrics.ready(self.name, model.version, model.digest)
-        return model
+        served = self.prepare(opened)
+        self.activate(served)
+        return served.model
 
-    def serve(self, model: Model, gaps: dict[str, Gap], pace: Pace, mixes: bool) -> None:
+    def prepare(self, opened: Opened) -> Served:
+        """Ready to answer, and not yet asked. Raises ModelRefused."""
+        model = Model.from_bytes(opened.content, opened.origin)
+        gaps, pace = model.verify(), Pace.measure(model)
+        return self.make(model, gaps, pace, same_alone(model, pace), opened)
+
+    def make(self, model: Model, gaps: dict[str, Gap], pace: Pace, mixes: bool, opened: Opened) -> Served:
         decoder, encoder = Decoder(model.signature, self.max_rows), Encoder(model.signature, self.name, model.version)
         batcher = Batcher(model, pace, mixes, self.worker, self.metrics, self.max_waiting)
         lines = b"%bx-model-digest: %b\r\nx-request-id: " % (SAFE, model.digest.encode())
-        self.served = Served(model, gaps, decoder, encoder, batcher, lines)
+        return Served(model, gaps, decoder, encoder, batcher, lines, opened)
+
+    def activate(self, served: Served) -> None:
+        """From the next question on. Those in flight keep to the model they began with."""
+        self.served = served
+        self.spare = None
+        self.metrics.ready(self.name, served.model.version, served.model.digest)
 
     def find(self, name: str, version: str | None) -> Served:
         """Raises UnknownModel or NotReady."""
         if name != self.name:
             raise UnknownModel(f"model {shown(name)} is not here; this server has {self.name!r}")
-        if self.served is None:
+        served = self.served
+        if served is None:
             raise NotReady(f"model {name!r} is not ready: {self.reason}")
-        if version not in (None, self.served.model.version):
-            raise UnknownModel(f"model {name!r} has no version {shown(version)}; it has {self.served.model.version!r}")
-        return self.served
+        if self.shared and self.spare is not None and self.spare.number == self.metrics.active:
+            self.activate(self.spare)
+            served = self.served or served
+        if self.rollout is not None:
+            served = self.rollout.pick()
+        if version not in (None, served.model.version):
+            raise UnknownModel(f"model {name!r} has no version {shown(version)}; it has {served.model.version!r}")
+        return served

@@ -21,6 +21,7 @@ MODEL = "/v2/models/{name}"
 PLACES = ("/infer", "/ready", "/stats", "")
 ROUTES = (
     *(base + place for base in (MODEL, MODEL + "/versions/{version}") for place in PLACES),
+    "/v2/repository/index", "/v2/repository/models/{name}/load", "/v2/repository/models/{name}/unload",
     "/v2", "/v2/", "/v2/health/live", "/v2/health/ready", "/v2/models/stats", "/metrics", "/docs", "/openapi.json", "other",
 )  # fmt: skip
 # 0 stands for any other.
@@ -45,7 +46,10 @@ _REFUSED = {reason: next(_next) for reason in REASONS}
 _GUARD = {kind: next(_next) for kind in guard.KINDS}
 _RUN, _BATCH = _room(RUN_S), _room(BATCH)
 _ROWS, _WAITED_S, _RESTARTS, _LAST_RUN, _STARTED, _CPU_S = (next(_next) for _ in range(6))
-_WAITING, _READY, _MEMORY, _FILES = _GAUGES = tuple(next(_next) for _ in range(4))
+_WAITING, _READY, _MEMORY, _FILES, _LOADED, _DECLINED = _GAUGES = tuple(next(_next) for _ in range(6))
+_SWAPS, _ROLLBACKS = next(_next), next(_next)
+# Of all processes together, in the first one's part: which release answers, which shall, and who sees to it.
+_ACTIVE, _WANTED, _LEADER = next(_next), next(_next), next(_next)
 WIDTH = next(_next)
 # Processes of different releases must not count into each other's places.
 LAYOUT = zlib.crc32(repr((ROUTES, CODES, REASONS, guard.KINDS, REQUEST_S, RUN_S, BATCH, WIDTH)).encode())
@@ -63,6 +67,10 @@ class Metrics:
         # What earlier processes have left here goes on.
         self._earlier = {at: self._own[at] for at in (_CPU_S, *_GUARD.values())}
         self._model: tuple[str, str, str] | None = None
+        self._part = part
+        if self._all[_LEADER] == part + 1:
+            # It died in the midst of a rollout, which is over with it.
+            self._all[_LEADER] = self._all[_WANTED] = 0.0
 
     def request(self, route: str, code: int, seconds: float) -> None:
         own = self._own
@@ -100,6 +108,50 @@ class Metrics:
 
     def is_ready(self, part: int) -> bool:
         return self._all[part * WIDTH + _READY] == 1.0
+
+    @property
+    def active(self) -> int:
+        """The number of the release that answers in every process; 0 where none was rolled out."""
+        return int(self._all[_ACTIVE])
+
+    @property
+    def wanted(self) -> int:
+        return int(self._all[_WANTED])
+
+    def lead(self, number: int) -> bool:
+        """This process rolls the release out, unless one is on its way already; 0: it is over."""
+        if number and self._all[_LEADER]:
+            return False
+        self._all[_LEADER] = self._part + 1 if number else 0.0
+        self._all[_WANTED] = 0.0
+        return True
+
+    def spread(self, number: int) -> None:
+        """All processes shall load it."""
+        for at in range(0, len(self._all), WIDTH):
+            self._all[at + _DECLINED] = 0.0
+        self._all[_WANTED] = number
+
+    def loaded(self, number: int) -> None:
+        self._own[_LOADED] = number
+
+    def declined(self, number: int) -> None:
+        self._own[_DECLINED] = number
+
+    def agreed(self, number: int) -> bool | None:
+        """Whether every process that answers has loaded it; None while some have not said."""
+        parts = [at for at in range(0, len(self._all), WIDTH) if self._all[at + _READY]]
+        if any(self._all[at + _DECLINED] == number for at in parts):
+            return False
+        return True if all(self._all[at + _LOADED] == number for at in parts) else None
+
+    def activate(self, number: int) -> None:
+        """From the next question on, in every process."""
+        self._all[_ACTIVE] = number
+        self._own[_SWAPS] += 1.0
+
+    def rolled_back(self) -> None:
+        self._own[_ROLLBACKS] += 1.0
 
     def bury(self, part: int) -> None:
         """That process is no more: what it has counted stays, what it was doing does not."""
@@ -217,6 +269,8 @@ def _runs(total: list[float]) -> Iterator[Family]:
         ("unjar_waiting_requests", "gauge", "Requests that wait for the model", _WAITING),
         ("unjar_ready_processes", "gauge", "Processes that have the model", _READY),
         ("unjar_restarts_total", "counter", "Processes that died", _RESTARTS),
+        ("unjar_swaps_total", "counter", "Releases that came to answer while the server ran", _SWAPS),
+        ("unjar_rollbacks_total", "counter", "Releases that were stopped on their way", _ROLLBACKS),
     ):
         yield _family(name, kind, text, [("", {}, total[at])])
 

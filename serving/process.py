@@ -27,7 +27,8 @@ from serving.limits import App
 from serving.logs import event, log_to
 from serving.metrics import Metrics
 from serving.observers import Observer, log_access, traces
-from serving.release import Opened, announce, open_model
+from serving.release import Opened, announce
+from serving.repository import Repository, open_first
 from serving.settings import Settings
 from serving.supervisor import Inherited, listen, url_of
 from serving.tokens import Tokens
@@ -45,12 +46,14 @@ def run(settings: Settings, given: Inherited | None = None) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     log_to(sys.stderr)
     guard.refuse_unpickling()
-    opened = open_model(settings.model, settings.trusted_keys, settings.require_keys == "on")
-    announce(opened)
-    name = settings.name or (opened.release.name if opened.release is not None else settings.model.stem)
-    listener = listen(settings.host, settings.port) if given is None else given.socket()
     metrics = Metrics() if given is None else given.metrics()
-    life = _Life(Inference(name, metrics, settings.max_rows, settings.max_queue), settings, opened, listener)
+    repository, opened = open_first(settings, metrics.active)
+    announce(opened)
+    name = settings.name or opened.name or settings.model.stem
+    listener = listen(settings.host, settings.port) if given is None else given.socket()
+    inference = Inference(name, metrics, settings.max_rows, settings.max_queue)
+    inference.shared = given is not None
+    life = _Life(inference, settings, opened, listener, repository)
     life.lifeline = None if given is None else given.lifeline
     server = uvicorn.Server(
         uvicorn.Config(
@@ -77,7 +80,8 @@ def run(settings: Settings, given: Inherited | None = None) -> None:
 class _Life:
     """From listening to the last word in the log."""
 
-    def __init__(self, inference: Inference, settings: Settings, opened: Opened, listener: socket.socket) -> None:
+    def __init__(self, inference: Inference, settings: Settings, opened: Opened, listener: socket.socket,
+                 repository: Repository | None = None) -> None:  # fmt: skip
         self.inference = inference
         self.settings = settings
         self.opened = opened
@@ -86,10 +90,12 @@ class _Life:
         self.desk.tokens = Tokens(settings.tokens) if settings.tokens is not None else None
         self.desk.observers = tuple(_observers(settings))
         self.front = Front(self.desk, self._cold, self.span)
+        self.repository = repository
         self.connection = self._connection()
         self.failure: ModelRefused | None = None
         self.stop: Callable[[], None] = lambda: None
         self.lifeline: int | None = None
+        self.tasks: list[asyncio.Task[None]] = []
 
     def _connection(self) -> "type[Connection] | None":
         # A class of another uvicorn's may be missing what it stands on.
@@ -108,7 +114,7 @@ class _Life:
     def _cold(self) -> App:
         from serving.app import create_app
 
-        return create_app(self.inference, self.opened.describe(), self.settings.max_body_bytes, self.settings.docs == "on")
+        return create_app(self.inference, self.settings.max_body_bytes, self.settings.docs == "on")
 
     @contextlib.asynccontextmanager
     async def span(self) -> AsyncIterator[None]:
@@ -117,20 +123,25 @@ class _Life:
         else:
             # Its other end is the supervisor's alone, so that it is readable only once the supervisor is gone.
             asyncio.get_running_loop().add_reader(self.lifeline, self.stop)
-        tasks = [asyncio.create_task(self._start()), asyncio.create_task(self._keep_house())]
+        tasks = self.tasks = [asyncio.create_task(self._start()), asyncio.create_task(self._keep_house())]
+        if self.inference.shared:
+            # Others may be ready already: who takes a connection from them must be able to answer it.
+            await tasks[0]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self.front.promotion is not None:
+                self.front.promotion.close()
             event("stopped")
 
     async def _start(self) -> None:
         origin = self.opened.origin
         loop = asyncio.get_running_loop()
         try:
-            model = await loop.run_in_executor(self.inference.worker, self.inference.load, self.opened.content, origin)
+            model = await loop.run_in_executor(self.inference.worker, self.inference.load, self.opened)
         except ModelRefused as refused:
             self.failure = refused
         except Exception as error:
@@ -138,12 +149,20 @@ class _Life:
             event("load_failed", error=error)
         else:
             await self._open_short_way()
+            self._open_repository()
             self._seal()
             rows, docs, name = model.verification.size, f"{self.url}/docs", self.inference.name
             event("ready", model=name, version=model.version, digest=model.digest, verified_rows=rows, docs=docs)
             return
         self.inference.reason = str(self.failure)
         self.stop()
+
+    def _open_repository(self) -> None:
+        from serving.promotion import Promotion
+
+        self.front.promotion = Promotion(self.inference, self.repository)
+        if self.inference.shared and self.repository is not None:
+            self.tasks.append(asyncio.create_task(self.front.promotion.follow()))
 
     def _seal(self) -> None:
         """All that is needed is loaded, but FastAPI, which waits for who asks for it."""

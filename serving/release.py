@@ -60,18 +60,26 @@ def _time(text: str) -> datetime:
 
 @dataclass(frozen=True)
 class Opened:
-    """A model's bytes, and who vouches for them. `release` and `key` are None in development mode."""
+    """A model's bytes, and who vouches for them: `key` is None in development mode, `release` for a bare file."""
 
     content: bytes
     origin: str
     release: Release | None = None
     key: str | None = None
 
+    @property
+    def name(self) -> str | None:
+        """By which the release wants to be asked."""
+        return None if self.release is None else self.release.name
+
     def describe(self) -> dict[str, Any]:
         """What the server says of itself at /v2."""
+        said: dict[str, Any] = {"mode": "development", "verified": False}
+        if self.key is not None:
+            said = {"mode": "release", "verified": True, "key_sha256": self.key}
         if self.release is None:
-            return {"mode": "development", "verified": False}
-        said = {"mode": "release", "verified": True, "release": self.release.number, "key_sha256": self.key}
+            return said
+        said["release"] = self.release.number
         expires = self.release.expires
         return said if expires is None else said | {"expires": f"{expires:%Y-%m-%dT%H:%M:%SZ}"}
 
@@ -102,14 +110,18 @@ def open_model(path: Path, trusted_keys: Path | None, require_keys: bool = False
 def _unverified(path: Path) -> Opened:
     file = path / MODEL if path.is_dir() else path
     try:
-        return Opened(file.read_bytes(), str(file))
+        content = file.read_bytes()
+        page = (path / RELEASE).read_bytes() if path.is_dir() else None
     except OSError as error:
-        raise CannotStart(f"{file}: cannot be read: {error.strerror}; convert.py writes it, --model names it") from None
+        raise CannotStart(
+            f"{error.filename}: cannot be read: {error.strerror}; convert.py writes it, --model names it"
+        ) from None
+    return Opened(content, str(file), None if page is None else Release.from_json(page, str(path / RELEASE)))
 
 
 def announce(opened: Opened) -> None:
     """To the log."""
-    if opened.release is None:
+    if opened.key is None or opened.release is None:
         event("development_mode", level=logging.WARNING, reason="no trusted key was given; who made the model was not verified")
         return
     event("release_verified", model=opened.release.name, release=opened.release.number, key_sha256=opened.key)

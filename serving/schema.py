@@ -59,6 +59,12 @@ SCHEMAS: Json = {
         }
     ),
     "Statistics": _object({"model_stats": _list({"type": "object", "description": "as Triton's statistics extension has it"})}),
+    "Index": _list(_object({"name": TEXT, "version": TEXT, "state": TEXT, "reason": TEXT})),
+    "Rollout": _object(
+        {"release": WHOLE, "stage": TEXT, "rows": WHOLE, "requests": WHOLE, "difference": {"type": "number"}, "reason": TEXT},
+        ["release", "stage"],
+    ),
+    "Order": _object({"parameters": {"type": "object", "description": "docs/api.md has them"}}, []),
     "Answer": _object(
         {"model_name": TEXT, "model_version": TEXT, "id": TEXT, "outputs": _list(ANSWERED)},
         ["model_name", "model_version", "outputs"],
@@ -127,6 +133,12 @@ def _get(tag: str, summary: str, content: Json, *placeholders: str) -> Json:
     return {"get": said}
 
 
+def _order(summary: str, answer: str, *placeholders: str) -> Json:
+    """What administrators post; the body may be empty."""
+    said: Json = _get("repository", summary, _body(answer), *placeholders)["get"]
+    return {"post": said | {"requestBody": {"required": False, **_body("Order")}}}
+
+
 REFUSED = {"description": "A refusal", **_body("Error")}
 READY, STATS = "Is this model ready to answer?", "How often was the model asked, and how long did it take?"
 # Answered before FastAPI, which therefore does not know them.
@@ -140,6 +152,9 @@ HOT_PATHS: Json = {
     front.METRICS: _get("figures", "Counts and times in Prometheus' text format", {"content": {"text/plain": {}}}),
     front.ALL_STATS: _get("figures", STATS, _body("Statistics")),
     f"{front.MODEL}/stats": _get("figures", STATS, _body("Statistics"), "name"),
+    front.INDEX: _order("Which releases are here, and which one answers?", "Index"),
+    front.LOAD: _order("Take another release through its rollout", "Rollout", "name"),
+    front.UNLOAD: _order("Refused: the release that answers is replaced, not unloaded", "Rollout", "name"),
     f"{front.VERSIONED}/stats": _get("figures", STATS, _body("Statistics"), "name", "version"),
 }
 

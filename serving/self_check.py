@@ -25,7 +25,7 @@ async def difference(name: str, served: Served, connection: type[Connection] = C
     if uvicorn.__version__ != UVICORN:
         return f"uvicorn is {uvicorn.__version__}, the connection was made for {UVICORN}"
     inference = Inference(name, Metrics(), max_rows=1000, max_waiting=10)
-    inference.serve(served.model, served.gaps, served.batcher.pace, served.batcher.mixes)
+    inference.served = inference.make(served.model, served.gaps, served.batcher.pace, served.batcher.mixes, served.opened)
     desk = Desk(inference, max_body_bytes=1 << 26, max_held_bytes=1 << 26)
     config = uvicorn.Config(Front(desk, _none), http=connection, lifespan="off", ws="none", log_config=None, access_log=False)
     url = f"/v2/models/{name}/infer".encode()

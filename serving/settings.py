@@ -128,6 +128,10 @@ class Settings:
     tls_client_ca: Path | None = field(
         default=None, metadata=_about("certificates that clients' certificates must be signed by, PEM", _path)
     )
+    repository: Path | None = field(
+        default=None,
+        metadata=_about("folder of releases, each a folder named by its number; then UNJAR_MODEL is not looked at", _path),
+    )
     trusted_keys: Path | None = field(
         default=None,
         metadata=_about("the vendor's public key, PEM, or two of them; only releases they signed are opened", _path),
@@ -177,7 +181,7 @@ def _unknown(key: str, known: Mapping[str, Any]) -> str:
 
 
 def _named(values: dict[str, Any]) -> dict[str, Any]:
-    if "name" not in values and values.get("model", Path("model.onnx")).suffix:
+    if "name" not in values and "repository" not in values and values.get("model", Path("model.onnx")).suffix:
         stem = values.get("model", Path("model.onnx")).stem
         try:
             values["name"] = _name(stem)

@@ -18,6 +18,7 @@ from serving.exchange import Desk
 from serving.front import Front
 from serving.inference import Inference
 from serving.metrics import Metrics
+from serving.release import Opened
 
 ROOT = Path(__file__).parents[2]
 START_S = 30
@@ -63,13 +64,13 @@ Ask = Callable[..., httpx.Response]
 def asker(content: bytes, *, name: str = "test", max_body_bytes: int = 1 << 20, max_rows: int = 100) -> Ask:
     """ask(method, path, ...) of an application in this process; `ask.inference` is behind it."""
     inference = Inference(name, Metrics(), max_rows, max_waiting=100)
-    inference.load(content, "test.onnx")
+    inference.load(Opened(content, "test.onnx"))
     return over(front(inference, max_body_bytes), inference)
 
 
 def front(inference: Inference, max_body_bytes: int, app: FastAPI | None = None) -> Front:
     desk = Desk(inference, max_body_bytes, max_held_bytes=64 << 20)
-    return Front(desk, lambda: app or create_app(inference, {"mode": "development", "verified": False}, max_body_bytes))
+    return Front(desk, lambda: app or create_app(inference, max_body_bytes))
 
 
 def over(app: Front, inference: Inference) -> Ask:

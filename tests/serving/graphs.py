@@ -53,10 +53,10 @@ def _with(model: ModelProto, said: dict[str, Any]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def linear(datatype: str = "FP32", answers: dict[str, Array] | None = None) -> bytes:
+def linear(datatype: str = "FP32", answers: dict[str, Array] | None = None, scale: float = 1.0) -> bytes:
     """predict = X @ W, three columns to two."""
     dtype = Tensor("X", datatype, (-1, 3)).dtype
-    weights = np.array([[1, 10], [2, 20], [3, 30]], dtype)
+    weights = np.array([[1, 10], [2, 20], [3, 30]], dtype) * dtype.type(scale)
     rows = {"X": np.array([[1, 2, 3], [0.5, -1, 0.25], [0, 0, 1]], dtype)}
     return write(
         [Tensor("X", datatype, (-1, 3))], [Tensor("predict", datatype, (-1, 2))],

@@ -33,7 +33,7 @@ def version(ask: Ask) -> str:
 def test_the_server_says_what_it_is(ask: Ask, path: str) -> None:
     said = ask("GET", path).json()
     assert said["name"] == "unjar"
-    assert said["extensions"] == ["binary_tensor_data", "statistics"]
+    assert said["extensions"] == ["binary_tensor_data", "model_repository", "statistics"]
 
 
 def test_health_is_json(ask: Ask) -> None:
@@ -153,7 +153,7 @@ def test_a_failure_of_the_server_shows_nothing_of_itself(ask: Ask, monkeypatch: 
 def extended() -> Ask:
     """With a route of the ordinary FastAPI kind, as other rooms add."""
     inference = Inference("test", Metrics(), max_rows=10, max_waiting=10)
-    app = create_app(inference, {"mode": "development", "verified": False}, 100)
+    app = create_app(inference, 100)
 
     @app.post("/twice")
     def twice(value: Annotated[int, Body(embed=True)]) -> dict[str, int]:

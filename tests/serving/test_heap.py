@@ -8,6 +8,7 @@ from serving.front import INFER
 from serving.heap import WORTH_BYTES, Heap
 from serving.inference import Inference
 from serving.metrics import Metrics
+from serving.release import Opened
 from tests.serving import graphs
 from tests.serving.asking import question
 
@@ -38,7 +39,7 @@ class Kept(Exchange):
 
 def test_an_answered_question_lets_go_of_its_numbers() -> None:
     inference = Inference("test", Metrics(), 100, max_waiting=100)
-    inference.load(graphs.linear(), "test.onnx")
+    inference.load(Opened(graphs.linear(), "test.onnx"))
     desk = Desk(inference, 1 << 20, 1 << 20)
 
     async def ask() -> Kept:

@@ -95,6 +95,34 @@ def test_both_processes_answer_and_the_supervisor_holds_no_model(two: Running) -
     assert used_kb(two.process.pid) < min(used_kb(first), used_kb(second)) / 2
 
 
+def test_none_takes_a_question_before_it_is_ready(start: Start) -> None:
+    """Each is killed in turn while many ask: what comes back must not answer `not_ready` in the others' stead."""
+    server = start(graphs.linear(), "--processes", "2", ready=False)
+    until(lambda: len(ready(server)) == 2)
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                statuses.append(infer(server))
+            except httpx.TransportError:
+                statuses.append(0)
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    try:
+        for count in range(3, 6):
+            os.kill(next(pid for pid in pids(server) if alive(pid)), signal.SIGKILL)
+            until(lambda count=count: len(ready(server)) == count)
+    finally:
+        over.set()
+        for asker in askers:
+            asker.join()
+    assert set(statuses) <= {0, 200}
+
+
 def test_one_that_is_killed_comes_back_and_the_others_answer_meanwhile(two: Running) -> None:
     statuses: list[int] = []
     over = threading.Event()

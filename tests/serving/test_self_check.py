@@ -9,6 +9,7 @@ from serving.connection import Connection, Place
 from serving.exchange import Reply
 from serving.inference import Inference, Served
 from serving.metrics import Metrics
+from serving.release import Opened
 from serving.self_check import difference
 from tests.serving import graphs
 from tests.serving.asking import Running, Start, question
@@ -17,7 +18,7 @@ from tests.serving.asking import Running, Start, question
 @pytest.fixture
 def served() -> Served:
     inference = Inference("test", Metrics(), max_rows=100, max_waiting=10)
-    inference.load(graphs.linear(), "test.onnx")
+    inference.load(Opened(graphs.linear(), "test.onnx"))
     assert inference.served is not None
     return inference.served
 
@@ -29,7 +30,7 @@ def test_the_two_ways_do_not_differ(served: Served) -> None:
 @pytest.mark.parametrize("content", [graphs.table(), graphs.echo("BYTES"), graphs.echo("BOOL"), graphs.echo("UINT64")])
 def test_they_do_not_differ_for_other_datatypes(content: bytes) -> None:
     inference = Inference("test", Metrics(), max_rows=100, max_waiting=10)
-    inference.load(content, "test.onnx")
+    inference.load(Opened(content, "test.onnx"))
     assert inference.served is not None
     assert asyncio.run(difference("test", inference.served)) is None
 

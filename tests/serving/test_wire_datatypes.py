@@ -242,7 +242,7 @@ def test_statistics_have_the_extensions_form(start: Start) -> None:
     assert isinstance(model["batch_stats"], list)
     for batch in model["batch_stats"]:
         assert {"batch_size", "compute_input", "compute_infer", "compute_output"} <= set(batch)
-    assert httpx.get(f"{server.url}/v2").json()["extensions"] == ["binary_tensor_data", "statistics"]
+    assert httpx.get(f"{server.url}/v2").json()["extensions"] == ["binary_tensor_data", "model_repository", "statistics"]
 
 
 @pytest.mark.parametrize("path", ["/v2/models/other/stats", "/v2/models/test/versions/9/stats"])
