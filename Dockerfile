@@ -1,25 +1,9 @@
-# What serves, and nothing that could open a pickle. build.sh fetches the wheels; no step here has a network.
+# What serves, and nothing that could open a pickle. build.sh fetches the wheels and, where there is no model.onnx of this
+# model.pkl yet, converts it first (bundle/image/conversion.Dockerfile); no step has a network.
 
 # The one place that names Python's minor version; build.sh and .ci/engine read it here.
 ARG PYTHON=3.12
 ARG BASE_IMAGE=python:${PYTHON}-slim
-
-# builder: what convert.py needs, and the whole of it, so that it answers here as on a laptop. Only built where there is no
-# model.onnx of this model.pkl yet: a model is converted once.
-FROM ${BASE_IMAGE} AS builder
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 ORT_DISABLE_TELEMETRY=1
-WORKDIR /src
-COPY build/wheels/builder /wheels
-RUN python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
-        --no-index --find-links /wheels --no-deps --require-hashes -r /wheels/requirements.txt
-
-# model: the only step that opens model.pkl. It fails unless the translation answers as scikit-learn did.
-FROM builder AS model
-COPY conversion conversion
-COPY serving serving
-COPY recommender/data/catalogue.npz recommender/data/
-COPY convert.py model.pkl ./
-RUN python convert.py model.pkl --data recommender/data/catalogue.npz --array contour
 
 # runtime: an interpreter without pickle, and the packages that serve.
 FROM ${BASE_IMAGE} AS runtime

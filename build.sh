@@ -1,31 +1,94 @@
 #!/bin/sh
 # ./build.sh [--name unjar] [--base IMAGE]
+# ./build.sh --bundle | --model-only  --number N --key PRIVATE.pem [--model-name model] [--expires YYYY-MM-DD]
 # Builds the image: fetches the locked wheels into build/wheels, then builds without a network. model.pkl is converted in a
 # container first, unless model.onnx was made from this very file.
-#   --name   the image's name; it is tagged NAME:latest and NAME:<first 12 digits of the model's SHA-256>
-#   --base   the Python image to start from (default: $BASE_IMAGE, else the one the Dockerfile names)
-# exit: 0 built, 1 model.pkl was looked at and not accepted, 2 could not look (no engine, no wheels, no base image)
+#   --name        the image's name; it is tagged NAME:latest and NAME:<first 12 digits of the model's SHA-256>
+#   --base        the Python image to start from (default: $BASE_IMAGE, else the one the Dockerfile names)
+#   --bundle      then signs and packs all that a site needs into build/MODEL-NAME-N.tar
+#   --model-only  makes no image: packs a new release of the model alone, for a site that has the image
+#   --number      of the release; sites refuse one that is not higher than theirs
+#   --key         the vendor's private key on P-256: openssl ecparam -name prime256v1 -genkey -noout -out PRIVATE.pem
+# exit: 0 built, 1 model.pkl was looked at and not accepted, 2 could not look (no engine, no wheels, no base image, no key)
 set -eu
 cd "$(dirname "$0")"
 
 name=unjar
 base="${BASE_IMAGE:-}"
+pack=""
+number=""
+key=""
+model_name=model
+expires=""
 
 say() { echo "build: $*"; }
 fail() { echo "build: $*" >&2; exit 2; }
-usage() { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,13s/^# //p' "$0" >&2; exit 2; }
 
 while [ $# -gt 0 ]; do
     case "$1" in
-        --name | --base) [ -n "${2:-}" ] || usage ;;
+        --bundle | --model-only) pack="${1#--}"; shift; continue ;;
+        --name | --base | --number | --key | --model-name | --expires) [ -n "${2:-}" ] || usage ;;
         *) usage ;;
     esac
     case "$1" in
         --name) name="$2" ;;
         --base) base="$2" ;;
+        --number) number="$2" ;;
+        --key) key="$2" ;;
+        --model-name) model_name="$2" ;;
+        --expires) expires="$2" ;;
     esac
     shift 2
 done
+if [ -n "$pack" ]; then
+    case "$number" in "" | *[!0-9]*) fail "--$pack needs --number N, higher than the release before" ;; esac
+    [ -f "$key" ] || fail "--$pack needs --key, the vendor's private key; '$key' is no file"
+    openssl ec -in "$key" -noout 2>/dev/null || fail "$key: holds no private key on an elliptic curve that openssl can read"
+fi
+
+python=.venv/bin/python
+[ -x "$python" ] || python=python3
+digest_of() { "$python" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$1"; }
+
+# sign FOLDER SIGNATURE: in the form of OpenSSF Model Signing, by its own tool.
+sign() {
+    .venv-signing/bin/model_signing sign key --no-ignore-git-paths --private_key "$key" --signature "$1/$2" "$1" >/dev/null \
+        || fail "$1 could not be signed; the message is above"
+}
+
+# step NAME FOLDER ...: one of bundle/'s, with its exit code.
+step() { "$python" -m bundle "$@" --epoch "$stamp" --name "$model_name" --number "$number" || exit $?; }
+
+release() {
+    scripts/venv && python=.venv/bin/python
+    scripts/tool signing
+    stamp="$(date +%s)"
+    folder="build/bundle/$model_name-$number"
+    rm -rf "$folder" && mkdir -p "$folder"
+    say "release $number of $model_name"
+    step release "$1" ${expires:+--expires "$expires"}
+    sign "$1" model.sig
+}
+
+# The archive, once the operator's own script has read the folder.
+finish() {
+    openssl ec -in "$key" -pubout -out build/bundle/vendor.pub 2>/dev/null
+    sh bundle/verify.sh --key build/bundle/vendor.pub "$folder" || fail "$folder does not verify"
+    step archive "$folder" --to "build/$model_name-$number$1.tar"
+    say "build/$model_name-$number$1.tar, $(($(wc -c <"build/$model_name-$number$1.tar") / 1000)) kB, signed by key $(
+        openssl pkey -pubin -in build/bundle/vendor.pub -outform DER | openssl dgst -sha256 | sed 's/.*= *//')"
+}
+
+if [ "$pack" = model-only ]; then
+    [ -f model.onnx ] || fail "model.onnx: no such file; convert.py writes it"
+    folder="build/bundle/$model_name-$number"
+    rm -rf "$folder"
+    release "$folder/model"
+    mv "$folder/model" "$folder.new" && rmdir "$folder" && mv "$folder.new" "$folder"
+    finish -model
+    exit 0
+fi
 
 minor="$(sed -n 's/^ARG PYTHON=//p' Dockerfile)"
 base="${base:-python:$minor-slim}"
@@ -39,8 +102,6 @@ case "$arch" in
 esac
 [ -f model.pkl ] || fail "model.pkl: no such file; python -m training writes it"
 
-python=.venv/bin/python
-[ -x "$python" ] || python=python3
 "$python" -m pip --version >/dev/null 2>&1 || fail "$python has no pip, and pip fetches the wheels; run scripts/serve once, or install python3-pip"
 
 # fetch FOLDER LOCK: the wheels of a lock, for the image's Python and not for this machine's.
@@ -70,17 +131,16 @@ if [ "$client" -lt 23 ]; then export DOCKER_BUILDKIT=1; fi
 export BUILDKIT_PROGRESS=plain
 
 build() { docker build --force-rm --network none --build-arg "BASE_IMAGE=$base" "$@" .; }
-
-digest_of() { "$python" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$1"; }
+conversion() { build --file bundle/image/conversion.Dockerfile "$@"; }
 
 # The conversion, in a container without a network: model.onnx and example.json come out of it.
 convert() {
     fetch builder requirements.txt
     say "installing what the conversion needs on $base"
-    build --target builder || fail "the builder could not be made; the step that failed is above"
+    conversion --target builder || fail "the builder could not be made; the step that failed is above"
     say "converting model.pkl, with no network"
     rm -f build/convert.failed
-    { build --target model --tag "$name:conversion" 2>&1 || touch build/convert.failed; } | tee build/convert.log
+    { conversion --target model --tag "$name:conversion" 2>&1 || touch build/convert.failed; } | tee build/convert.log
     if [ -e build/convert.failed ]; then
         # docker gives the failed step's exit code only in words.
         case "$(sed -n 's/.*code: \([0-9]*\).*/\1/p' build/convert.log | tail -n 1)" in
@@ -120,3 +180,11 @@ docker image inspect --format '{{.Id}} {{.Size}}' "$name:latest" | while read -r
     say "id $id"
     say "size $((size / 1000000)) MB"
 done
+
+[ "$pack" = bundle ] || exit 0
+folder="build/bundle/$model_name-$number"
+release "$folder/model"
+say "packing the image, what it is made of, and how it was made"
+step fill "$folder" --image build/image.tar --wheels build/wheels/serving --commit "$revision"
+sign "$folder" bundle.sig
+finish ""

@@ -21,9 +21,9 @@ SITE = Path(sysconfig.get_path("purelib"))
 APP = Path("/app")
 TAG = sys.implementation.cache_tag
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1767225600"))
-# These import on demand what no rehearsal can be sure to reach.
+# These import on demand what no rehearsal can be sure to reach, or look whether it is there.
 WHOLE = ("anyio", "httptools", "idna", "orjson", "simdjson", "uvloop")
-PRUNED = re.compile(r"/(_trio|_testbase|pytest_plugin|to_interpreter|to_process)\b")
+PRUNED = re.compile(r"/(_trio|_testbase|pytest_plugin)\b")
 LICENCE = re.compile("licen[cs]e|copying|notice|thirdpartynotices|authors", re.IGNORECASE)
 LIBRARY = re.compile(r"=> (/\S+)|^\s*(/\S*ld-linux\S*)", re.MULTILINE)
 ELF = b"\x7fELF\x02\x01"
@@ -158,8 +158,9 @@ def distributions(target: Path) -> Iterator[Path]:
 
 
 def metadata(target: Path) -> None:
-    """What scanners of images look for, and what is looked up by it at run time; and the licences of all that is here."""
+    """What scanners of images look for, and what is looked up by it at run time; what is here, and its licences."""
     texts = {"Python": [STDLIB / "LICENSE.txt"], "Unjar": [Path(__file__).with_name("NOTICE")]}
+    listed = {f"generic python {sys.version.split()[0]}"}
     for folder in distributions(target):
         for name in ("METADATA", "entry_points.txt"):
             if (folder / name).exists():
@@ -167,21 +168,26 @@ def metadata(target: Path) -> None:
         title = folder.name.removesuffix(".dist-info")
         places = sorted({*folder.rglob("*"), *(SITE / title.split("-")[0]).glob("*")})
         texts[title] = [path for path in places if path.is_file() and LICENCE.match(path.name)]
+        listed.add(f"pypi {title.replace('-', ' ')}")
     for library in sorted(target.rglob("*.so*")):
-        for package in owner("/" + str(library.relative_to(target))):
+        for package, version in owner("/" + str(library.relative_to(target))):
             texts[f"Debian's {package}"] = [Path("/usr/share/doc") / package / "copyright"]
+            listed.add(f"deb {package} {version}")
     parts = [
         f"{title}\n{'=' * len(title)}\n\n{path.read_text(errors='replace')}" for title, paths in texts.items() for path in paths
     ]
     (target / "licenses.txt").write_text("\n\n".join(parts))
+    (target / "components.txt").write_text("\n".join(sorted(listed)) + "\n")
 
 
-def owner(name: str) -> list[str]:
+def owner(name: str) -> list[tuple[str, str]]:
     """The packages of Debian that have this file, whose folders may be named as before /usr was merged."""
     for spelled in (name, name.removeprefix("/usr")):
         done = subprocess.run(["dpkg", "-S", spelled], capture_output=True, text=True)
         if done.returncode == 0:
-            return [line.split(":")[0] for line in done.stdout.splitlines()]
+            names = [line.split(":")[0] for line in done.stdout.splitlines()]
+            show = ["dpkg-query", "--show", "--showformat", "${Version}"]
+            return [(name, subprocess.run([*show, name], capture_output=True, text=True, check=True).stdout) for name in names]
     return []
 
 

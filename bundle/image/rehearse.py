@@ -27,7 +27,7 @@ URL = f"127.0.0.1:{PORT}"
 # These import on demand what no rehearsal can be sure to reach.
 WHOLE = ("anyio", "httptools", "orjson", "recommender", "serving", "simdjson", "uvloop")
 # Other event loops and test clients.
-NEVER = ("anyio._backends._trio", "anyio.pytest_plugin", "anyio.to_interpreter", "anyio.to_process", "uvloop._testbase")
+NEVER = ("anyio._backends._trio", "anyio.pytest_plugin", "uvloop._testbase")
 # Codecs that a header or a file name may ask for.
 NAMED = (
     "encodings.ascii", "encodings.latin_1", "encodings.utf_8", "encodings.utf_8_sig", "encodings.idna", "encodings.punycode",
@@ -55,7 +55,7 @@ def main() -> None:
     os.environ["PYTHONPATH"] = f"{folder / 'hook'}:{os.getcwd()}"
     run("-c", f"import importlib\nfor name in {sorted(every_module())!r}: importlib.import_module(name)")
     run("-m", "serving.tokens", "new", "rehearsal")
-    key, release = certificate(folder / "tls"), signed(folder / "release")
+    key, release = certificate(folder / "tls"), signed(folder / "releases")
     tls = {"UNJAR_TLS_CERT": key, "UNJAR_TLS_KEY": key}
     ways: list[dict[str, str]] = [
         {}, {"UNJAR_FRONT": "asgi", "UNJAR_ACCESS_LOG": "on"}, {"UNJAR_PROCESSES": "2"},
@@ -64,6 +64,9 @@ def main() -> None:
     for extra in ways:
         with serving(extra) as scheme:
             ask(scheme, key)
+            beside = [sys.executable, "-m", "serving.check"], [sys.executable, "-m", "serving.control", "load", "2"]
+            for command in beside[: 1 + ("UNJAR_REPOSITORY" in extra)]:
+                subprocess.run(command, env=os.environ | {"UNJAR_PORT": str(PORT)} | extra, check=True, stdout=sys.stderr)
 
 
 def every_module() -> Iterator[str]:
@@ -149,20 +152,36 @@ def certificate(folder: Path) -> str:
 
 
 def signed(folder: Path) -> dict[str, str]:
-    """A release as the vendor's tool signs it; who trusts the key is told by the settings."""
+    """Two releases as the vendor's tool signs them; who trusts the key is told by the settings."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    for number in (1, 2):
+        content = Path("model.onnx").read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        (folder / str(number)).mkdir(parents=True)
+        (folder / str(number) / "model.onnx").write_bytes(content)
+        times = {"created": "2026-01-01T00:00:00Z", "expires": "2026-01-02T00:00:00Z"}
+        said = {"name": "model", "number": number, "model": digest, **times}
+        (folder / str(number) / "release.json").write_text(json.dumps(said))
+        sign(folder / str(number), key)
+    (folder / "active").write_text("1")
+    form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    (folder.parent / "vendor.pub").write_bytes(key.public_key().public_bytes(*form))
+    return {
+        "UNJAR_REPOSITORY": str(folder), "UNJAR_TRUSTED_KEYS": str(folder.parent / "vendor.pub"), "UNJAR_REQUIRE_KEYS": "on",
+    }  # fmt: skip
+
+
+def sign(folder: Path, key: Any) -> None:
     import base64
 
-    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
 
     from serving import trust
 
-    folder.mkdir()
-    content = Path("model.onnx").read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    (folder / "model.onnx").write_bytes(content)
-    said = {"name": "model", "number": 1, "created": "2026-01-01T00:00:00Z", "expires": "2026-01-02T00:00:00Z", "model": digest}
-    (folder / "release.json").write_text(json.dumps(said))
     resources = [
         {"name": name, "algorithm": "sha256", "digest": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
         for name in ("model.onnx", "release.json")
@@ -173,14 +192,10 @@ def signed(folder: Path) -> dict[str, str]:
         "predicateType": trust.PREDICATE, "predicate": {"resources": resources},
     }  # fmt: skip
     payload = json.dumps(statement).encode()
-    key = ec.generate_private_key(ec.SECP256R1())
     envelope = b"DSSEv1 %d %b %d %b" % (len(trust.PAYLOAD), trust.PAYLOAD.encode(), len(payload), payload)
     signature = base64.b64encode(key.sign(envelope, ec.ECDSA(hashes.SHA256()))).decode()
     dsse = {"payload": base64.b64encode(payload).decode(), "payloadType": trust.PAYLOAD, "signatures": [{"sig": signature}]}
     (folder / trust.SIGNATURE).write_text(json.dumps({"mediaType": trust.BUNDLE, "dsseEnvelope": dsse}))
-    form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    (folder.parent / "vendor.pub").write_bytes(key.public_key().public_bytes(*form))
-    return {"UNJAR_MODEL": str(folder), "UNJAR_TRUSTED_KEYS": str(folder.parent / "vendor.pub"), "UNJAR_REQUIRE_KEYS": "on"}
 
 
 if __name__ == "__main__":

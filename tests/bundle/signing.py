@@ -31,8 +31,8 @@ def private(path: Path, key: Private) -> Path:
     return path
 
 
-def statement(folder: Path) -> dict[str, Any]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SIGNATURE)
+def statement(folder: Path, signature: str = SIGNATURE) -> dict[str, Any]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / signature)
     resources = [
         {
             "name": str(path.relative_to(folder)),
@@ -53,14 +53,16 @@ def over(resources: list[dict[str, str]]) -> str:
     return hashlib.sha256(b"".join(bytes.fromhex(one["digest"]) for one in resources)).hexdigest()
 
 
-def sign(folder: Path, key: Private, said: dict[str, Any] | None = None, kind: str = PAYLOAD) -> Path:
-    """model.sig of the folder as it is; `said` and `kind`: what is signed instead."""
-    payload = json.dumps(statement(folder) if said is None else said, indent=2).encode()
+def sign(
+    folder: Path, key: Private, said: dict[str, Any] | None = None, kind: str = PAYLOAD, signature: str = SIGNATURE
+) -> Path:
+    """The folder's signature as it is; `said` and `kind`: what is signed instead."""
+    payload = json.dumps(statement(folder, signature) if said is None else said, indent=2).encode()
     signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(payload), payload)
-    signature = key.sign(signed, ec.ECDSA(hashes.SHA256()))
-    envelope = {"payload": _text(payload), "payloadType": kind, "signatures": [{"sig": _text(signature), "keyid": ""}]}
+    raw = key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    envelope = {"payload": _text(payload), "payloadType": kind, "signatures": [{"sig": _text(raw), "keyid": ""}]}
     bundle = {"mediaType": BUNDLE, "verificationMaterial": {"publicKey": {"hint": ""}}, "dsseEnvelope": envelope}
-    place = folder / SIGNATURE
+    place = folder / signature
     place.write_text(json.dumps(bundle))
     return place
 

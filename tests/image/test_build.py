@@ -41,7 +41,8 @@ def builder(image: str) -> Iterator[str]:
     """The stage that holds scikit-learn, from the build's own cache."""
     base = os.environ.get("BASE_IMAGE")
     chosen = ("--build-arg", f"BASE_IMAGE={base}") if base else ()
-    docker("build", "--network", "none", "--target", "builder", "--tag", "unjar-test-builder", *chosen, str(ROOT))
+    file = ("--file", str(ROOT / "bundle" / "image" / "conversion.Dockerfile"))
+    docker("build", "--network", "none", *file, "--target", "builder", "--tag", "unjar-test-builder", *chosen, str(ROOT))
     yield "unjar-test-builder"
     remove_images("unjar-test-builder")
 

@@ -45,6 +45,39 @@ def test_it_turns_healthy_without_rights_or_a_network(hardened: str) -> None:
     wait_until_healthy(hardened)
 
 
+ASKED = """
+import json, sys, urllib.error, urllib.request
+def ask(path, body=None, **headers):
+    try:
+        with urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:8080" + path, body, headers)) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read()
+document = json.loads(ask("/openapi.json")[1])
+example = document["paths"]["/v2/models/{name}/infer"]["post"]["requestBody"]["content"]["application/json"]["example"]
+version = json.loads(ask("/v2/models/model")[1])["versions"][0]
+for path, methods in document["paths"].items():
+    body = b"{}" if "/repository/" in path else json.dumps(example).encode() if "post" in methods else None
+    status, said = ask(path.replace("{name}", "model").replace("{version}", version), body)
+    print(path, status)
+for path in ("/docs", "/nowhere"):
+    print(path, *ask(path)[:1])
+"""
+
+
+def test_every_address_answers_in_the_image_too(hardened: str) -> None:
+    """What a module is missing for shows only when it is asked for."""
+    wait_until_healthy(hardened)
+    said = dict(line.split(" ") for line in python_in(hardened, ASKED).splitlines())
+    conflicts = {path for path, status in said.items() if status == "409"}
+    # One that has no repository has nothing to load.
+    assert conflicts == {"/v2/repository/models/{name}/load", "/v2/repository/models/{name}/unload"} - {
+        path for path, status in said.items() if status == "400"
+    }
+    assert {path: status for path, status in said.items() if status != "200" and path not in conflicts} == {"/nowhere": "404"}
+    assert len(said) > 12
+
+
 def test_every_way_to_unpickle_is_refused(hardened: str) -> None:
     said = dict(line.split(" ", 1) for line in python_in(hardened, REFUSED).splitlines())
     assert said == dict.fromkeys(("loads", "load", "Unpickler", "subclass", "dumps", "numpy"), "refused")
