@@ -22,7 +22,7 @@ keys=""
 folder=""
 allow_downgrade=no
 yes=no
-if [ "$(id -u)" = 0 ]; then state=/var/lib/unjar; else state="${HOME:-/nonexistent}/.local/share/unjar"; fi
+if [ -w /var/lib ]; then state=/var/lib/unjar; else state="${HOME:-/nonexistent}/.local/share/unjar"; fi
 ready_within_s=60
 stop_within_s=30
 
@@ -56,6 +56,9 @@ while [ $# -gt 0 ]; do
 done
 case "$name" in "" | [!A-Za-z0-9]* | *[!A-Za-z0-9_.-]*) fail "--name $name: letters, digits, '.', '_' and '-' are needed" ;; esac
 case "$state" in /*) ;; *) state="$PWD/$state" ;; esac
+if [ "$command" != check ]; then
+    command -v docker >/dev/null || fail "no docker command on PATH; install Docker Engine, then run this again"
+fi
 home="$state/$name"
 candidate="$name-candidate"
 previous="$name-previous"
@@ -83,7 +86,6 @@ at() {
 }
 
 engine() {
-    command -v docker >/dev/null || fail "no docker command on PATH; install Docker Engine, then run this again"
     answer="$(docker version --format '{{.Server.Version}}' 2>&1)" || fail "no engine answers: $answer"
 }
 

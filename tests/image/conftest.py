@@ -6,7 +6,6 @@ Where none answers these tests are not collected, and the run says so. In CI (CI
 import os
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -75,16 +74,7 @@ def hardened(start: Start) -> str:
 def name() -> Iterator[str]:
     """A container name for deploy.sh, with nothing under it before or after."""
     chosen = f"unjar-test-{os.getpid()}"
-    both = (chosen, f"{chosen}-previous")
-    remove(*both)
+    all_of_them = (chosen, f"{chosen}-previous", f"{chosen}-candidate")
+    remove(*all_of_them)
     yield chosen
-    remove(*both)
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Path:
-    """A folder of its own for a changed copy of what deploy.sh reads."""
-    for file in ("deploy.sh", "client.py", "example.json"):
-        (tmp_path / file).write_bytes((Path(__file__).parents[2] / file).read_bytes())
-    (tmp_path / "deploy.sh").chmod(0o755)
-    return tmp_path
+    remove(*all_of_them)
