@@ -1,5 +1,6 @@
 #!/bin/sh
 # ./deploy.sh [--key VENDOR.pub] [--port 8080] [--host 127.0.0.1] [--name unjar] [--image unjar] [--state DIR] [--allow-downgrade]
+#             [--settings FILE] [--token FILE]
 # ./deploy.sh --check | model FOLDER | status | rollback | stop | uninstall [--yes]
 # Runs the server as a hardened container. A candidate starts beside the one that runs and is asked the rows that travel with the
 # model; only when it answers as scikit-learn did does it get the port. Else everything stays as it was.
@@ -7,6 +8,9 @@
 #   model FOLDER      a new release of the model alone (build.sh --model-only), for the image that is here
 #   --key             the vendor's public key; needed beside a bundle, and remembered from then on. Twice while keys change
 #   --host, --port    where it is published on this machine; 0.0.0.0 lets other machines in
+#   --settings        lines UNJAR_NAME=VALUE for the server, docs/settings.md; remembered. What it names lies in STATE/NAME/trust,
+#                     which the container sees as /trust: tokens, certificates
+#   --token           where tokens are asked for: a file with one of the scope admin, to ask with; not remembered
 #   --image           without a bundle: the image that build.sh made. Nobody verifies its model: development mode
 #   --state           where releases and the key are kept (/var/lib/unjar for root, else ~/.local/share/unjar)
 # exit: 0 it holds, 1 looked at and not accepted, 2 could not look (no engine, no image, port taken, another deploy.sh at work)
@@ -20,6 +24,9 @@ image=unjar
 name=unjar
 keys=""
 folder=""
+settings=""
+token=""
+fresh=no
 allow_downgrade=no
 yes=no
 if [ -w /var/lib ]; then state=/var/lib/unjar; else state="${HOME:-/nonexistent}/.local/share/unjar"; fi
@@ -29,7 +36,7 @@ stop_within_s=30
 say() { echo "deploy: $*"; }
 refuse() { echo "deploy: $*" >&2; exit 1; }
 fail() { echo "deploy: $*" >&2; exit 2; }
-usage() { sed -n '2,12s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,16s/^# //p' "$0" >&2; exit 2; }
 exists() { docker container inspect "$1" >/dev/null 2>&1; }
 
 while [ $# -gt 0 ]; do
@@ -38,7 +45,7 @@ while [ $# -gt 0 ]; do
         status | rollback | stop | uninstall) command="$1"; shift; continue ;;
         --allow-downgrade) allow_downgrade=yes; shift; continue ;;
         --yes) yes=yes; shift; continue ;;
-        model | --port | --host | --image | --name | --state | --key | --swap) [ -n "${2:-}" ] || usage ;;
+        model | --port | --host | --image | --name | --state | --key | --settings | --token | --swap) [ -n "${2:-}" ] || usage ;;
         *) usage ;;
     esac
     case "$1" in
@@ -49,6 +56,8 @@ while [ $# -gt 0 ]; do
         --name) name="$2" ;;
         --state) state="$2" ;;
         --key) keys="$keys $2" ;;
+        --settings) settings="$2" ;;
+        --token) token="$2" ;;
         # For this script alone: the part that must not be interrupted half-way, in a session of its own.
         --swap) command=swap wanted="$2" ;;
     esac
@@ -98,12 +107,26 @@ run() {
     shift 4
     if [ "$number" != 0 ]; then
         # Folders and no files, so that what is replaced later is seen inside.
-        set -- "$@" --volume "$mounted:ro" --volume "$home/trust:/trust:ro" \
+        set -- "$@" --volume "$mounted:ro" \
             --env UNJAR_REPOSITORY=/releases --env UNJAR_TRUSTED_KEYS=/trust/keys.pem --env UNJAR_REQUIRE_KEYS=on
     fi
-    docker run --detach --name "$container" --label unjar.deployed=yes --label "unjar.release=$number" \
+    # Those that were given now, and later those that a server was accepted with.
+    told_settings="${settings:-$home/settings}"
+    if [ -f "$told_settings" ]; then set -- "$@" --env-file "$told_settings"; fi
+    docker run --detach --name "$container" --volume "$home/trust:/trust:ro" --label unjar.deployed=yes --label "unjar.release=$number" \
         --read-only --cap-drop ALL --security-opt no-new-privileges --pids-limit 128 --memory 1g \
         --log-opt max-size=10m --log-opt max-file=3 "$@" "$what" >/dev/null
+}
+
+# ask CONTAINER MODULE ...: with the token, where there is one; it goes in by no command line and no file.
+ask() {
+    container="$1" module="$2"
+    shift 2
+    if [ -z "$token" ]; then
+        docker exec "$container" python -m "$module" "$@"
+    else
+        docker exec --interactive "$container" python -m "$module" "$@" --token-file /dev/stdin <"$token"
+    fi
 }
 
 ready() {
@@ -122,7 +145,7 @@ accepted() {
         say "$1 was not ready within $ready_within_s s; its log is above" >&2
         return 1
     fi
-    if ! docker exec "$1" python -m serving.check; then
+    if ! ask "$1" serving.check; then
         docker logs --tail 50 "$1" >&2
         say "$1 does not answer as it should; its log is above" >&2
         return 1
@@ -182,6 +205,14 @@ lock() {
     command -v flock >/dev/null || { say "no flock on PATH: take care that nobody else deploys at the same time" >&2; return 0; }
     exec 9>>"$home/lock"
     flock --nonblock 9 || fail "another deploy.sh is at work; wait for it"
+}
+
+# Changed settings want a container of their own.
+configure() {
+    [ -z "$token" ] || [ -r "$token" ] || fail "--token $token: cannot be read"
+    [ -n "$settings" ] || return 0
+    [ -r "$settings" ] || fail "--settings $settings: cannot be read"
+    cmp -s "$settings" "$home/settings" || fresh=yes
 }
 
 # The vendor's key, from the first time on.
@@ -266,7 +297,7 @@ try() {
     if command -v setsid >/dev/null; then apart="setsid --wait"; fi
     code=0
     # Into a file: a terminal that went away must not end it either.
-    $apart sh "$here/deploy.sh" --swap "$home/wanted" --name "$name" --state "$state" >"$home/swap.log" 2>&1 || code=$?
+    $apart sh "$here/deploy.sh" --swap "$home/wanted" --name "$name" --state "$state" ${token:+--token "$token"} ${settings:+--settings "$settings"} >"$home/swap.log" 2>&1 || code=$?
     if [ "$code" = 0 ]; then cat "$home/swap.log"; else cat "$home/swap.log" >&2; fi
     return "$code"
 }
@@ -289,6 +320,7 @@ swap() {
     run "$name" "$number" "$what" "$home/releases:/releases" --publish "$publish" || fail "docker could not start it; its message is above"
     accepted "$name" || exit 1
     docker update --restart unless-stopped "$name" >/dev/null
+    if [ -n "$settings" ]; then remember settings "$(cat "$settings")"; fi
     if [ -f "$home/current" ] && [ "$(told "$home/current" number)/$(told "$home/current" image)" != "$number/$what" ]; then
         cp "$home/current" "$home/before.new" && mv "$home/before.new" "$home/before"
     fi
@@ -332,15 +364,15 @@ change() {
     number="$1" what="$2"
     shift 2
     # Where the place changes too, or nothing runs yet, it takes a container of its own.
-    if [ "$what" != "$(told "$home/current" image)" ] || [ "$(told "$home/current" number)" = 0 ] || ! exists "$name" \
+    if [ "$fresh" = yes ] || [ "$what" != "$(told "$home/current" image)" ] || [ "$(told "$home/current" number)" = 0 ] || ! exists "$name" \
         || [ "$host:$port" != "$(told "$home/current" host):$(told "$home/current" port)" ] || ! ready "$name"; then
         try "$number" "$what"
         return
     fi
     say "giving the running server release $number"
     if [ "$allow_downgrade" = yes ]; then set -- "$@" --parameter allow_downgrade=true; fi
-    docker exec "$name" python -m serving.control load "$number" "$@" || exit 1
-    docker exec "$name" python -m serving.check --release "$number" || refuse "release $number answers, and not as it should; ./deploy.sh rollback goes back"
+    ask "$name" serving.control load "$number" "$@" || exit 1
+    ask "$name" serving.check --release "$number" || refuse "release $number answers, and not as it should; ./deploy.sh rollback goes back"
     starts_with "$number"
     if [ "$(told "$home/current" number)" != "$number" ]; then cp "$home/current" "$home/before.new" && mv "$home/before.new" "$home/before"; fi
     remember current "$(plan "$number" "$what")
@@ -469,6 +501,7 @@ engine
 lock
 ours "$name"
 recover
+configure
 trap 'if exists "$candidate"; then docker rm --force "$candidate" >/dev/null; fi' EXIT
 trap 'exit 2' INT TERM HUP
 "$command"

@@ -30,8 +30,7 @@ for tool in sed base64 openssl; do command -v "$tool" >/dev/null || fail "no $to
 if [ -f "$folder/bundle.sig" ]; then signature=bundle.sig; else signature=model.sig; fi
 [ -f "$folder/$signature" ] && [ ! -L "$folder/$signature" ] || refuse "$folder: has neither bundle.sig nor model.sig, so nobody has signed it"
 
-work="${TMPDIR:-/tmp}/unjar-verify.$$"
-(umask 077 && mkdir "$work") || fail "$work: cannot be made"
+work="$(mktemp -d)" || fail "no folder for what is unpacked can be made; is ${TMPDIR:-/tmp} full?"
 trap 'rm -rf "$work"' EXIT
 trap 'exit 2' INT TERM HUP
 

@@ -36,7 +36,7 @@ class Served:
 
     @property
     def number(self) -> int:
-        return 0 if self.opened.release is None else self.opened.release.number
+        return self.opened.number
 
 
 class Inference:
@@ -79,6 +79,11 @@ class Inference:
         self.spare = None
         self.metrics.ready(self.name, served.model.version, served.model.digest)
 
+    def catch_up(self) -> None:
+        """The release that is ready here answers from the moment on in which it answers in every process."""
+        if self.spare is not None and self.spare.number == self.metrics.active:
+            self.activate(self.spare)
+
     def find(self, name: str, version: str | None) -> Served:
         """Raises UnknownModel or NotReady."""
         if name != self.name:
@@ -86,8 +91,8 @@ class Inference:
         served = self.served
         if served is None:
             raise NotReady(f"model {name!r} is not ready: {self.reason}")
-        if self.shared and self.spare is not None and self.spare.number == self.metrics.active:
-            self.activate(self.spare)
+        if self.spare is not None:
+            self.catch_up()
             served = self.served or served
         if self.rollout is not None:
             served = self.rollout.pick()

@@ -49,7 +49,7 @@ _ROWS, _WAITED_S, _RESTARTS, _LAST_RUN, _STARTED, _CPU_S = (next(_next) for _ in
 _WAITING, _READY, _MEMORY, _FILES, _LOADED, _DECLINED = _GAUGES = tuple(next(_next) for _ in range(6))
 _SWAPS, _ROLLBACKS = next(_next), next(_next)
 # Of all processes together, in the first one's part: which release answers, which shall, and who sees to it.
-_ACTIVE, _WANTED, _LEADER = next(_next), next(_next), next(_next)
+_ACTIVE, _WANTED, _LEADER, _COMING = next(_next), next(_next), next(_next), next(_next)
 WIDTH = next(_next)
 # Processes of different releases must not count into each other's places.
 LAYOUT = zlib.crc32(repr((ROUTES, CODES, REASONS, guard.KINDS, REQUEST_S, RUN_S, BATCH, WIDTH)).encode())
@@ -70,7 +70,7 @@ class Metrics:
         self._part = part
         if self._all[_LEADER] == part + 1:
             # It died in the midst of a rollout, which is over with it.
-            self._all[_LEADER] = self._all[_WANTED] = 0.0
+            self._all[_LEADER] = self._all[_WANTED] = self._all[_COMING] = 0.0
 
     def request(self, route: str, code: int, seconds: float) -> None:
         own = self._own
@@ -115,6 +115,11 @@ class Metrics:
         return int(self._all[_ACTIVE])
 
     @property
+    def coming(self) -> int:
+        """The release that some process takes through its rollout; 0 when none does."""
+        return int(self._all[_COMING])
+
+    @property
     def wanted(self) -> int:
         return int(self._all[_WANTED])
 
@@ -122,7 +127,7 @@ class Metrics:
         """This process rolls the release out, unless one is on its way already; 0: it is over."""
         if number and self._all[_LEADER]:
             return False
-        self._all[_LEADER] = self._part + 1 if number else 0.0
+        self._all[_LEADER], self._all[_COMING] = self._part + 1 if number else 0.0, number
         self._all[_WANTED] = 0.0
         return True
 

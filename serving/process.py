@@ -27,7 +27,7 @@ from serving.limits import App
 from serving.logs import event, log_to
 from serving.metrics import Metrics
 from serving.observers import Observer, log_access, traces
-from serving.release import Opened, announce
+from serving.release import Opened, announce, warn_of_age
 from serving.repository import Repository, open_first
 from serving.settings import Settings
 from serving.supervisor import Inherited, listen, url_of
@@ -36,7 +36,7 @@ from serving.tokens import Tokens
 if TYPE_CHECKING:
     from serving.connection import Connection
 
-SUMMARY_S = 60
+SUMMARY_S, DAY_S = 60, 86_400
 
 
 def run(settings: Settings, given: Inherited | None = None) -> None:
@@ -142,6 +142,11 @@ class _Life:
         loop = asyncio.get_running_loop()
         try:
             model = await loop.run_in_executor(self.inference.worker, self.inference.load, self.opened)
+            active = self.inference.metrics.active
+            if self.repository is not None and active and active != self.opened.number:
+                # Another release came to answer while this process started.
+                self.opened = self.repository.open(active)
+                model = await loop.run_in_executor(self.inference.worker, self.inference.load, self.opened)
         except ModelRefused as refused:
             self.failure = refused
         except Exception as error:
@@ -192,6 +197,8 @@ class _Life:
                 if self.desk.active == 0:
                     heap.settle(self.inference.metrics.resident_bytes)
                 self._read_tokens()
+                if second % DAY_S == 0 and self.inference.served is not None:
+                    warn_of_age(self.inference.served.opened)
                 if second % SUMMARY_S == 0:
                     logged = self._log_since(logged)
         finally:

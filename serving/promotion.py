@@ -14,6 +14,7 @@ from serving import guard
 from serving.errors import CannotStart, Conflict, ModelRefused, Refusal, UnknownModel, shown
 from serving.inference import Inference, Served
 from serving.logs import event
+from serving.release import warn_of_age
 from serving.repository import Repository
 from serving.rollout import Plan, Rollout, Stage, watch
 from serving.self_check import difference
@@ -34,7 +35,6 @@ class Promotion:
         self.last: Rollout | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="rollout")
         self._running: asyncio.Task[None] | None = None
-        self._tried = 0
 
     async def load(self, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """Begins a rollout, once the release was verified and holds on this machine. Raises Refusal."""
@@ -42,9 +42,11 @@ class Promotion:
             raise UnknownModel(f"model {shown(name)} is not here; this server has {self.inference.name!r}")
         if self.repository is None:
             raise Conflict("this server has no repository to load from; UNJAR_REPOSITORY names one")
-        number, downgrade = parameters.get("release"), parameters.get("allow_downgrade", False)
+        # Triton's clients name no release: the newest.
+        number = parameters["release"] if "release" in parameters else max(self.repository.numbers(), default=0)
+        downgrade = parameters.get("allow_downgrade", False)
         if type(number) is not int or number < 1 or type(downgrade) is not bool:
-            raise Refusal("parameters: expected 'release', a whole number from 1, and maybe 'allow_downgrade', true or false")
+            raise Refusal("parameters: 'release' is a whole number from 1, 'allow_downgrade' true or false")
         plan = Plan.from_parameters({key: value for key, value in parameters.items() if key not in OWN_PARAMETERS})
         active = self.inference.served
         if active is None:
@@ -96,6 +98,7 @@ class Promotion:
                 self.inference.activate(rollout.candidate)
                 rollout.stage = Stage.ACTIVE
                 event("rollout", stage="active", release=number, version=rollout.candidate.model.version)
+                warn_of_age(rollout.candidate.opened)
             else:
                 self.metrics.rolled_back()
             self.metrics.lead(0)
@@ -111,21 +114,26 @@ class Promotion:
         return bool(agreed)
 
     async def follow(self) -> None:
-        """What another process leads, this one loads too."""
+        """What another process leads, this one loads too; and what already answers in the others, should it have come late."""
+        tried = 0
         while True:
             await asyncio.sleep(FOLLOW_S)
-            wanted, served = self.metrics.wanted, self.inference.served
-            if not wanted or self._running_now() or served is None or self.repository is None:
+            self.inference.catch_up()
+            number, served = self.metrics.wanted or self.metrics.active, self.inference.served
+            if not number or self._running_now() or served is None or self.repository is None:
                 continue
-            if wanted == served.number or wanted == self._tried:
+            if number in (served.number, tried):
                 continue
-            self._tried = wanted
+            tried = number
             try:
-                self.inference.spare = await self._prepare(self.repository, wanted)
-                self.metrics.loaded(wanted)
-            except (ModelRefused, CannotStart) as refused:
-                event("rollout", level=logging.ERROR, stage="refused", release=wanted, reason=str(refused))
-                self.metrics.declined(wanted)
+                self.inference.spare = await self._prepare(self.repository, number)
+                self.metrics.loaded(number)
+            except Exception as refused:
+                event("rollout", level=logging.ERROR, stage="refused", release=number, reason=str(refused))
+                self.metrics.declined(number)
+            if number not in (self.metrics.wanted, self.metrics.active):
+                # That rollout is over; the same number may be tried again.
+                tried = 0
 
     def _running_now(self) -> bool:
         return self._running is not None and not self._running.done()
@@ -137,8 +145,10 @@ class Promotion:
         found = []
         for number in numbers:
             state, reason = "UNAVAILABLE", "not loaded"
-            if served is not None and served.number == number:
+            if served is not None and number == (self.metrics.active or served.number):
                 state, reason = "READY", ""
+            elif number == self.metrics.coming and not self._running_now():
+                state, reason = "LOADING", "another process takes it through its rollout"
             elif self.last is not None and self.last.candidate.number == number:
                 told = self._told(self.last)
                 state = "UNAVAILABLE" if self.last.stage == Stage.ROLLED_BACK else "LOADING"

@@ -68,6 +68,11 @@ class Opened:
     key: str | None = None
 
     @property
+    def number(self) -> int:
+        """0 for a bare file."""
+        return 0 if self.release is None else self.release.number
+
+    @property
     def name(self) -> str | None:
         """By which the release wants to be asked."""
         return None if self.release is None else self.release.name
@@ -125,5 +130,9 @@ def announce(opened: Opened) -> None:
         event("development_mode", level=logging.WARNING, reason="no trusted key was given; who made the model was not verified")
         return
     event("release_verified", model=opened.release.name, release=opened.release.number, key_sha256=opened.key)
-    if (warning := opened.release.warning(datetime.now(UTC))) is not None:
+    warn_of_age(opened)
+
+
+def warn_of_age(opened: Opened) -> None:
+    if opened.release is not None and (warning := opened.release.warning(datetime.now(UTC))) is not None:
         event("release_expires", level=logging.WARNING, reason=warning)

@@ -145,6 +145,35 @@ def test_without_a_key_nothing_is_installed(site: Site, image: str) -> None:
     assert site.name not in names()
 
 
+def test_settings_and_tokens_are_the_sites_own(site: Site, image: str) -> None:
+    trust = site.folder / "state" / site.name / "trust"
+    trust.mkdir(parents=True)
+    (trust / "tokens").write_text(f"operator admin {hashlib.sha256(b'secret').hexdigest()}\n")
+    (trust / "tokens").chmod(0o644)
+    (site.folder / "settings").write_text("UNJAR_TOKENS=/trust/tokens\nUNJAR_PROCESSES=2\n")
+    (site.folder / "token").write_text("secret\n")
+    first = bundle(site.folder, image, 1, FIRST)
+    given = ("--settings", str(site.folder / "settings"))
+    refused = site.deploy(first, *given)
+    assert (refused.returncode, "it answered 401" in refused.stdout) == (1, True), "the check has no token"
+    asking = ("--token", str(site.folder / "token"))
+    done = site.deploy(first, *given, *asking)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "secret" not in docker("inspect", site.name)
+    with pytest.raises(AssertionError, match="unauthorized"):
+        site.digest()
+    # Remembered: the next one needs no more than the token.
+    second = bundle(site.folder, image, 2, SECOND)
+    done = site.order(first, "model", str(second / "model"), *asking)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "release: 2" in site.order(first, "status").stdout
+    (site.folder / "wrong").write_text("UNJAR_PORTS=1\n")
+    before = site.running()
+    assert site.deploy(second, "--settings", str(site.folder / "wrong"), *asking).returncode == 1
+    assert site.running() == before
+    assert (site.folder / "state" / site.name / "settings").read_text() == "UNJAR_TOKENS=/trust/tokens\nUNJAR_PROCESSES=2\n"
+
+
 def test_a_new_model_for_the_same_image_loses_no_request(site: Site, first: Path, image: str) -> None:
     before = site.running()
     made = bundle(site.folder, image, 2, SECOND)

@@ -1,5 +1,7 @@
 """Does a running server change to a new release without a failed request, and never to a bad one?"""
 
+import contextlib
+import hashlib
 import itertools
 import threading
 import time
@@ -11,6 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import tritonclient.http as tritonclient
 
 from tests.bundle import signing
 from tests.serving import graphs
@@ -32,7 +35,10 @@ def releases(tmp_path: Path) -> Path:
 
 def serve(start: Start, releases: Path, *flags: str, **extra: str) -> Running:
     keys = {"UNJAR_TRUSTED_KEYS": str(releases.parent / "vendor.pub"), "UNJAR_REQUIRE_KEYS": "on"}
-    return start(graphs.linear(), "--model", "unused.onnx", *flags, UNJAR_REPOSITORY=str(releases), **keys | extra)
+    server = start(graphs.linear(), "--model", "unused.onnx", *flags, UNJAR_REPOSITORY=str(releases), **keys | extra)
+    if "--processes" in flags and flags[-1] != "1":
+        server.wait_for("all_ready")
+    return server
 
 
 def load(server: Running, number: int, **parameters: Any) -> httpx.Response:
@@ -84,6 +90,10 @@ def users() -> Iterator[Callable[[Running], Users]]:
         for thread in threads:
             thread.start()
         begun.append((made, threads))
+        limit = time.monotonic() + 20
+        while not all(made.digests):
+            assert time.monotonic() < limit, made.failed
+            time.sleep(0.01)
         return made
 
     yield begin
@@ -115,11 +125,14 @@ def test_under_load_the_digest_changes_exactly_once_and_nothing_fails(
     answer = load(server, 2, canary_percent=0)
     assert (answer.status_code, answer.json()["stage"]) == (200, "shadow"), answer.text
     wait(server, 2, "READY")
-    time.sleep(0.3)
+    expected, limit = hashlib.sha256(new).hexdigest(), time.monotonic() + 20
+    while {one[-1] for one in asking.digests if one} != {expected} or not all(asking.digests):
+        assert time.monotonic() < limit, "some still hear the old one"
+        time.sleep(0.05)
     heard = halt(asking)
     assert asking.failed == []
     assert [changes(one) for one in heard] == [1] * len(heard)
-    assert {one[-1] for one in heard} == {__import__("hashlib").sha256(new).hexdigest()}
+    assert {one[-1] for one in heard} == {expected}
     assert httpx.get(server.url + "/v2").json()["trust"]["release"] == 2
     assert states(server)["1"] == ("UNAVAILABLE", "not loaded")
 
@@ -259,6 +272,34 @@ def test_the_file_active_says_with_which_to_start(start: Start, releases: Path) 
     assert states(serve(start, releases))["1"] == ("READY", "")
 
 
+def test_tritons_client_lists_and_loads_the_newest(start: Start, releases: Path) -> None:
+    server = serve(start, releases)
+    signing.release(releases / "2", KEY, graphs.linear(scale=1.5), 2)
+    with contextlib.closing(tritonclient.InferenceServerClient(server.url.removeprefix("http://"))) as client:
+        assert {one["version"]: one["state"] for one in client.get_model_repository_index()} == {
+            "1": "READY",
+            "2": "UNAVAILABLE",
+        }
+        client.load_model("test")
+        wait(server, 2, "READY")
+        with pytest.raises(tritonclient.InferenceServerException, match="cannot be unloaded"):
+            client.unload_model("test")
+
+
+def test_every_process_knows_that_a_release_is_on_its_way_and_when_it_answers(start: Start, releases: Path) -> None:
+    server = serve(start, releases, "--processes", "2")
+    signing.release(releases / "2", KEY, graphs.linear(scale=1.5), 2)
+    assert load(server, 2, shadow_s=1, canary_percent=0).status_code == 200
+    # A new connection each time, so that both are asked.
+    seen = []
+    limit = time.monotonic() + 30
+    while "READY" not in seen:
+        seen.append(states(server)["2"][0])
+        assert time.monotonic() < limit
+    assert set(seen) == {"LOADING", "READY"}
+    assert {states(server)["2"][0] for _ in range(20)} == {"READY"}
+
+
 def test_only_one_rollout_at_a_time(start: Start, releases: Path) -> None:
     server = serve(start, releases)
     for number in (2, 3):
@@ -271,7 +312,7 @@ def test_only_one_rollout_at_a_time(start: Start, releases: Path) -> None:
     ("path", "body", "status"),
     [
         ("models/other/load", {"parameters": {"release": 2}}, 404),
-        ("models/test/load", {}, 400),
+        ("models/test/load", {"parameters": {"allow_downgrade": 1}}, 400),
         ("models/test/load", {"parameters": {"release": "2"}}, 400),
         ("models/test/load", {"parameters": {"release": 2, "speed": 3}}, 400),
         ("models/test/load", [], 400),
@@ -290,8 +331,6 @@ def test_without_a_repository_nothing_can_be_loaded(linear: Running) -> None:
 
 
 def test_only_administrators_change_who_answers(start: Start, releases: Path, tmp_path: Path) -> None:
-    import hashlib
-
     (tmp_path / "tokens").write_text(
         "".join(f"{name} {name} {hashlib.sha256(name.encode()).hexdigest()}\n" for name in ("infer", "admin"))
     )

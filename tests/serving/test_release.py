@@ -124,6 +124,13 @@ def test_age_warns_and_stops_nothing(folder: Path, keys: Path, days: int, expect
     )
 
 
+def test_an_expired_release_answers_and_the_log_says_so(start: Start, folder: Path, keys: Path) -> None:
+    signing.release(folder, KEY, graphs.linear(), 7, expires="2026-01-01T00:00:00Z")
+    server = start(graphs.linear(), "--model", str(folder), UNJAR_TRUSTED_KEYS=str(keys))
+    assert httpx.post(server.url + "/v2/models/test/infer", json=question([1, 2, 3])).status_code == 200
+    assert "expired on 2026-01-01" in server.wait_for("release_expires")["reason"]
+
+
 def test_times_of_other_zones_are_the_same_moments() -> None:
     said = {"name": "a", "number": 1, "created": "2026-11-01T02:00:00+02:00", "model": "0"}
     assert Release.from_json(json.dumps(said).encode(), "x").created == datetime(2026, 11, 1, tzinfo=UTC)
