@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # What a user names or makes, and is not in the checkout.
 NOT_OURS = {"my_model.pkl", "my_model.onnx", "rows.parquet", "pickle.py", "report.json"}
-# What a bundle holds.
-NOT_OURS |= {"INSTALL.txt", "bundle.json", "model", "provenance.json", "release.json", "sbom.cdx.json"}
+# What a bundle holds, and what a site keeps.
+NOT_OURS |= {"INSTALL.txt", "bundle.json", "model", "provenance.json", "release.json", "sbom.cdx.json", "trust"}
 
 
 def named(document: Path) -> set[str]:
