@@ -94,7 +94,8 @@ class Inference:
         if self.spare is not None:
             self.catch_up()
             served = self.served or served
-        if self.rollout is not None:
+        if self.rollout is not None and version is None:
+            # Who names a version means the one that answers.
             served = self.rollout.pick()
         if version not in (None, served.model.version):
             raise UnknownModel(f"model {name!r} has no version {shown(version)}; it has {served.model.version!r}")

@@ -69,6 +69,13 @@ def test_nobody_hears_the_new_one_until_it_was_compared_and_then_a_few(inference
     assert made.look() == Stage.SPREADING
 
 
+def test_who_names_a_version_is_no_canary(inference: Inference) -> None:
+    made = rollout(inference, candidate(inference, graphs.linear(scale=1.5)), Plan(shadow_s=0, canary_percent=100))
+    assert made.look() == Stage.CANARY
+    assert inference.find("test", None) is made.candidate
+    assert inference.find("test", made.active.model.version) is made.active
+
+
 def test_without_traffic_time_passes_instead(inference: Inference) -> None:
     made = rollout(inference, candidate(inference, graphs.linear(scale=1.5)), Plan(shadow_s=0.05, canary_s=0.05))
     assert asyncio.run(watch(made)) == Stage.SPREADING
