@@ -37,12 +37,15 @@ def test_a_planted_pickle_stops_the_build_by_name(project: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def builder(image: str) -> Iterator[str]:
-    """The stage that holds scikit-learn, from the build's own cache."""
+def builder(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The stage that holds scikit-learn; build.sh fetches what it needs only where a model is to be converted."""
+    project = copy_project(tmp_path_factory.mktemp("builder") / "project")
+    (project / "model.pkl").write_bytes(pickle.dumps(Planted()))
+    assert run("./build.sh", "--name", "unjar-test-planted", check=False, cwd=project).returncode == 1
     base = os.environ.get("BASE_IMAGE")
     chosen = ("--build-arg", f"BASE_IMAGE={base}") if base else ()
-    file = ("--file", str(ROOT / "bundle" / "image" / "conversion.Dockerfile"))
-    docker("build", "--network", "none", *file, "--target", "builder", "--tag", "unjar-test-builder", *chosen, str(ROOT))
+    file = ("--file", str(project / "bundle" / "image" / "conversion.Dockerfile"))
+    docker("build", "--network", "none", *file, "--target", "builder", "--tag", "unjar-test-builder", *chosen, str(project))
     yield "unjar-test-builder"
     remove_images("unjar-test-builder")
 
