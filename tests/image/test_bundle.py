@@ -364,6 +364,8 @@ def test_a_look_at_the_host_changes_nothing(site: Site, image: str) -> None:
 @pytest.fixture
 def isolated(tmp_path: Path) -> Iterator[str]:
     """The address of a second engine, in a network namespace of its own that leads nowhere."""
+    assert os.geteuid() == 0, "a second engine needs root"
+    assert shutil.which("dockerd"), "a second engine needs dockerd"
     socket = f"unix://{tmp_path}/docker.sock"
     flags = f"--data-root {tmp_path}/data --exec-root {tmp_path}/exec --pidfile {tmp_path}/pid -H {socket}"
     log = (tmp_path / "log").open("wb")
@@ -383,7 +385,6 @@ def isolated(tmp_path: Path) -> Iterator[str]:
         log.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("dockerd") is None, reason="a second engine needs root and dockerd")
 def test_a_site_without_a_network_verifies_loads_deploys_and_passes(
     image: str, isolated: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
