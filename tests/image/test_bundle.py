@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -386,7 +387,7 @@ def isolated(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_site_without_a_network_verifies_loads_deploys_and_passes(
-    image: str, isolated: str, tmp_path: Path, record_property: Callable[[str, object], None]
+    image: str, isolated: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = tmp_path / "image.tar.gz"
     docker("save", "--output", str(tmp_path / "image.tar"), image)
@@ -400,7 +401,8 @@ def test_a_site_without_a_network_verifies_loads_deploys_and_passes(
     flags = ("--key", str(site.key), "--port", "8080")
     done = run(*site.command(made / "deploy.sh", *flags), check=False, env=there, timeout_s=180)
     took_s = time.monotonic() - began
-    record_property("seconds", round(took_s, 1))
+    with capsys.disabled():
+        sys.stdout.write(f"\na site without a network: verified, loaded, deployed and passed in {took_s:.1f} s\n")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PASS" in done.stdout.splitlines()
     assert "loading the image" in done.stdout
