@@ -107,7 +107,7 @@ def measure(model: str, contenders: list[Contender], rounds: int, seconds: float
     X = np.random.default_rng(1).normal(3, 2, (4096, 128))
     result: dict[str, Any] = {
         **described(), "rounds": rounds, "seconds": seconds, "datatype": "FP64", "in_process": in_process(model, X),
-        "servers": {contender.name: {} for contender in contenders},
+        "parts_us": parts(), "servers": {contender.name: {} for contender in contenders},
     }  # fmt: skip
     samples: dict[str, list[dict[str, Any]]] = {contender.name: [] for contender in contenders}
     for number in range(rounds):
@@ -141,6 +141,31 @@ for rows in (1, 32, 1024):
         session.run(["predict"], {{"X": part}})
         times.append(time.perf_counter() - begun)
     found[rows] = sorted(times)[len(times) // 2] * 1e6
+print(json.dumps(found))
+"""
+    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-c", code]
+    return dict(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+
+
+def parts() -> dict[str, float]:
+    """Microseconds, on the servers' core, of what no server of 1024 rows of JSON can leave out: reading and writing."""
+    code = f"""
+import json, sys, time
+sys.path.insert(0, {str(Path.cwd())!r})
+import numpy as np, orjson, simdjson
+X = np.random.default_rng(1).normal(3, 2, (1024, 128))
+text = orjson.dumps(X.reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)
+parser, answer, found = simdjson.Parser(), np.ascontiguousarray(X[:, :8]).reshape(-1), {{}}
+for name, work in (
+    ("read", lambda: parser.parse(text).as_buffer(of_type="d")),
+    ("write", lambda: orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)),
+):
+    times = []
+    for _ in range(100):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    found[name] = sorted(times)[50] * 1e6
 print(json.dumps(found))
 """
     command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-c", code]

@@ -18,6 +18,7 @@ import numpy as np
 from serving.errors import DeadlineExceeded, ModelFailed, Overloaded, Refusal
 from serving.metrics import Metrics
 from serving.model import Model
+from serving.protocol import Unclear
 from serving.signature import Array
 
 # Handing a run to the worker costs 50 to 100 µs and a fifth of the throughput; below this it is not worth it.
@@ -31,6 +32,8 @@ BATCH_S = 5e-3
 SLOW_S = 50e-3
 MOST_ROWS = 1 << 30
 Outcome = dict[str, Array] | Refusal
+# What the lists of numbers hold that questions of this form left unread, one behind the other.
+Reader = Callable[[Any, list[bytes]], dict[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,14 @@ def same_alone(model: Model, pace: Pace) -> bool:
 
 
 class Job(Protocol):
-    """Rows that fit the signature, and who wants to know; `settle` is called once, on the loop's thread."""
+    """Rows that fit the signature, and who wants to know; `settle` is called once, on the loop's thread.
 
+    `form`, `feeds`, `text`: a protocol.Question.
+    """
+
+    form: Any
     feeds: dict[str, Array]
+    text: bytes | None
     since: float
     deadline: float
     done: bool
@@ -101,8 +109,11 @@ class Job(Protocol):
 class Batcher:
     """The queue in front of one model."""
 
-    def __init__(self, model: Model, pace: Pace, mixes: bool, worker: Executor, metrics: Metrics, max_waiting: int) -> None:
+    def __init__(
+        self, model: Model, read: Reader, pace: Pace, mixes: bool, worker: Executor, metrics: Metrics, max_waiting: int
+    ) -> None:
         self.model = model
+        self._read = read
         self.metrics = metrics
         self.max_waiting = max_waiting
         self.keep(pace)
@@ -193,10 +204,15 @@ class Batcher:
         started = time.perf_counter()
         rows = sum(job.rows for job in batch)
         try:
-            answers = self._answers(batch)
+            feeds = self._feeds(batch)
+        except (Refusal, Unclear) as error:
+            # No run of the model, and none of its failures.
+            return [error] if isinstance(error, Refusal) and len(batch) == 1 else self._run_each(batch)
+        try:
+            answers = self._answers(batch, feeds)
         except Exception as error:
             if len(batch) > 1:
-                return [self._run([job])[0] for job in batch]
+                return self._run_each(batch)
             if self.mourner is not None:
                 self.mourner(error)
             answers, rows = [_refusal(error)], 0
@@ -204,11 +220,13 @@ class Batcher:
         self.metrics.ran(rows, len(batch), time.perf_counter() - started, waited_s)
         return answers
 
-    def _answers(self, batch: list[Job]) -> list[Outcome]:
+    def _run_each(self, batch: list[Job]) -> list[Outcome]:
+        return [self._run([job])[0] for job in batch]
+
+    def _answers(self, batch: list[Job], feeds: dict[str, Array]) -> list[Outcome]:
         if len(batch) == 1:
-            return [self._answer(batch[0].feeds, batch[0].rows)]
-        rows = sum(job.rows for job in batch)
-        together = self._answer({name: np.concatenate([job.feeds[name] for job in batch]) for name in batch[0].feeds}, rows)
+            return [self._answer(feeds, batch[0].rows)]
+        together = self._answer(feeds, sum(job.rows for job in batch))
         parts: list[Outcome] = []
         start = 0
         for job in batch:
@@ -216,6 +234,14 @@ class Batcher:
             parts.append({name: array[start:end] for name, array in together.items()})
             start = end
         return parts
+
+    def _feeds(self, batch: list[Job]) -> dict[str, Array]:
+        form = batch[0].form
+        texts = [job.text for job in batch if job.text is not None and job.form is form]
+        if len(texts) == len(batch):
+            return self._read(form, texts)
+        parts = [job.feeds if job.text is None else self._read(job.form, [job.text]) for job in batch]
+        return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _answer(self, feeds: dict[str, Array], rows: int) -> dict[str, Array]:
         self.model.signature.check(feeds)

@@ -24,7 +24,7 @@ from serving.inference import SAFE, Inference
 from serving.limits import FORMATS, inflate, too_large
 from serving.logs import event
 from serving.observers import Observer, trace_id
-from serving.protocol import HEADER, Question
+from serving.protocol import HEADER, NOTHING, Question
 from serving.signature import Array
 from serving.tokens import Tokens
 
@@ -44,7 +44,6 @@ BIG_ANSWER = 8192
 WORTH_GZIP = 1024
 SMALL_PART = 4096
 Head = dict[bytes, bytes]
-NOTHING: dict[str, Array] = {}
 _prefix = secrets.token_hex(10)
 _count = itertools.count()
 
@@ -221,19 +220,19 @@ class Exchange:
         head = self.head
         if ENCODING in head:
             body = inflate(body, head[ENCODING].strip().lower(), self.desk.max_body_bytes)
-        return self._served.decoder.decode(
+        return self._served.decoder.begin(
             body, str(head[HEADER_LENGTH], "latin-1") if HEADER_LENGTH in head else None, self._start
         )
 
     def _ask(self, question: Question) -> None:
         if self.done:
             return
-        self._form, self.feeds = question
-        self.rows = self._form.rows
+        self.form, self.feeds, self.text = question
+        self.rows = self.form.rows
         self.since = time.perf_counter()
         try:
-            if self._form.timeout_us is not None:
-                self._allow(_microseconds(self._form.timeout_us))
+            if self.form.timeout_us is not None:
+                self._allow(_microseconds(self.form.timeout_us))
             if ENCODING in self.head:
                 self._hold(max(self._holds, sum(array.nbytes for array in self.feeds.values())))
             self._served.batcher.put(self, self.desk.active == 1)
@@ -246,7 +245,7 @@ class Exchange:
             return None
         if isinstance(outcome, Refusal):
             return self.refuse(outcome)
-        if self._form.written_numbers > BIG_ANSWER and self.desk.active > 1:
+        if self.form.written_numbers > BIG_ANSWER and self.desk.active > 1:
             return self._aside(self._write, outcome, then=self._reply)
         try:
             reply = self._write(outcome)
@@ -256,7 +255,7 @@ class Exchange:
 
     def _write(self, answers: Mapping[str, Array]) -> Reply:
         served = self._served
-        body, json_size = served.encoder.encode(self._form, answers)
+        body, json_size = served.encoder.encode(self.form, answers)
         lines = JSON if json_size is None else BYTES % json_size
         if len(body) >= WORTH_GZIP and ACCEPTED in self.head and accepts_gzip(self.head[ACCEPTED]):
             body = gzip.compress(body, 1, mtime=0)
@@ -302,7 +301,7 @@ class Exchange:
     def _close(self, status: int) -> None:
         self.done = True
         # A connection keeps its last exchange, for as long as the client keeps the connection.
-        self._parts, self.feeds = [], NOTHING
+        self._parts, self.feeds, self.text = [], NOTHING, None
         desk = self.desk
         desk.active -= 1
         desk.held -= self._holds

@@ -69,7 +69,7 @@ class Inference:
 
     def make(self, model: Model, gaps: dict[str, Gap], pace: Pace, mixes: bool, opened: Opened) -> Served:
         decoder, encoder = Decoder(model.signature, self.max_rows), Encoder(model.signature, self.name, model.version)
-        batcher = Batcher(model, pace, mixes, self.worker, self.metrics, self.max_waiting)
+        batcher = Batcher(model, decoder.finish, pace, mixes, self.worker, self.metrics, self.max_waiting)
         lines = b"%bx-model-digest: %b\r\nx-request-id: " % (SAFE, model.digest.encode())
         return Served(model, gaps, decoder, encoder, batcher, lines, opened)
 

@@ -25,6 +25,9 @@ MAX_RANK = 8
 # Beyond these a request is read anew each time; the memory is bounded.
 MOST_FORMS, LONGEST_FORM = 256, 2048
 MORE_COMMAS = 10_000
+# Reading a list longer than this costs so much that it gains nothing from company.
+LATER = 8192
+NOTHING: dict[str, Array] = {}
 TOO_DEEP = "the request is not JSON this server reads: nested too deeply"
 
 
@@ -47,7 +50,8 @@ class _Input:
 class Form:
     """A request without its numbers. `outputs`: what is asked for, each with whether it is wanted as raw bytes.
 
-    `opening`: what its last answer began with, and the shape for which it does.
+    `around`: what is before and behind the numbers, where it has one list of them. `opening`: what its last answer began with,
+    and the shape for which it does.
     """
 
     id: str | None
@@ -55,6 +59,7 @@ class Form:
     outputs: list[tuple[Tensor, bool]]
     timeout_us: int | None
     rows: int
+    around: tuple[bytes, bytes] = (b"", b"")
     opening: tuple[bytes, tuple[int, ...]] | None = None
 
     @cached_property
@@ -64,10 +69,14 @@ class Form:
 
 
 class Question(NamedTuple):
-    """The arrays are of the model's datatypes and shapes; their values are still to be checked."""
+    """The arrays are of the model's datatypes and shapes; their values are still to be checked.
+
+    `text`: instead of them, a list of numbers that nobody has read yet.
+    """
 
     form: Form
     feeds: dict[str, Array]
+    text: bytes | None = None
 
 
 class Answer(NamedTuple):
@@ -89,7 +98,7 @@ class Decoder:
         # Text with more values than any request has is not read: its lists would take thirty times its memory.
         self._most_commas = MORE_COMMAS + max_rows * sum(abs(math.prod(tensor.shape[1:])) for tensor in signature.inputs)
         self._forms: dict[bytes, Form] = {}
-        self._last: tuple[bytes, bytes, int, Form] | None = None
+        self._last: Form | None = None
         self._dtypes = {tensor.name: tensor.dtype for tensor in signature.inputs}
 
     def decode(self, body: bytes, header_length: str | None, start: int = 0) -> Question:
@@ -97,6 +106,25 @@ class Decoder:
 
         start: how many bytes are before the body, so that what follows its JSON stands where numbers should.
         """
+        question = self.begin(body, header_length, start)
+        return question if question.text is None else Question(question.form, self.finish(question.form, [question.text]))
+
+    def finish(self, form: Form, texts: list[bytes]) -> dict[str, Array]:
+        """The arrays of questions of one form that `begin` left unread, one behind the other.
+
+        Raises Refusal for a text alone, Unclear for several of which one is not plainly right.
+        """
+        (entry,) = form.inputs
+        array = numbers.read_all(texts, *entry.array)
+        if array is not None:
+            return {entry.name: self._wide(entry.name, array)}
+        if len(texts) > 1:
+            raise Unclear
+        before, after = form.around
+        return self._filled(self._form(before + texts[0] + after), [], None).feeds
+
+    def begin(self, body: bytes, header_length: str | None, start: int = 0) -> Question:
+        """As `decode`; a short list of numbers may be left unread, so that several can be read at once."""
         if header_length is None:
             return self._read(body, None)
         if not (header_length.isascii() and header_length.isdigit() and len(header_length) <= 12):
@@ -119,26 +147,32 @@ class Decoder:
                 self._keep(rest, form)
             elif len(lists) == 1 and len(form.inputs) == 1:
                 before, _, after = rest.partition(numbers.MARKS[0])
-                self._last = before, after, len(before) + len(after), form
+                form.around = before, after
+                self._last = form
             return self._filled(form, lists, binary)
-        except (_Unclear, InvalidJson):
+        except (Unclear, InvalidJson):
             # The strict reader knows what is wrong and where, or that nothing is.
             return self._filled(self._form(text), [], binary)
 
     def _like_the_last(self, text: bytes) -> Question | None:
         """When only the numbers are others than in the last request, there is nothing to look for."""
-        if self._last is None:
+        form = self._last
+        if form is None:
             return None
-        before, after, around, form = self._last
-        if len(text) <= around or not (text.startswith(before) and text.endswith(after)):
+        before, after = form.around
+        if not (text.startswith(before) and text.endswith(after)):
             return None
         # Where this is one whole list, the text is the last one with other numbers.
+        numerals = text[len(before) : len(text) - len(after)]
+        if len(numerals) <= LATER and numbers.is_list(numerals):
+            return Question(form, NOTHING, numerals)
         (entry,) = form.inputs
-        array = numbers.read(text[len(before) : len(text) - len(after)], *entry.array)
-        if array is None:
-            return None
-        wanted = self._dtypes[entry.name]
-        return Question(form, {entry.name: array if array.dtype is wanted else tensors.widened(array, wanted)})
+        array = numbers.read(numerals, *entry.array)
+        return None if array is None else Question(form, {entry.name: self._wide(entry.name, array)})
+
+    def _wide(self, name: str, array: Array) -> Array:
+        wanted = self._dtypes[name]
+        return array if array.dtype is wanted else tensors.widened(array, wanted)
 
     def _keep(self, rest: bytes, form: Form) -> None:
         if len(rest) <= LONGEST_FORM and all(type(entry.data) is not list for entry in form.inputs):
@@ -177,17 +211,16 @@ class Decoder:
             if type(entry.data) is int:
                 array: Array | None = numbers.read(lists[entry.data], *entry.array)
                 if array is None:
-                    raise _Unclear
+                    raise Unclear
                 used += 1
             elif type(entry.data) is list:
                 array = tensors.from_json(entry.name, entry.datatype, entry.shape, entry.data)
             else:
                 array = _bytes(entry, binary, position)
                 position += entry.size
-            wanted = self._dtypes[entry.name]
-            feeds[entry.name] = array if array.dtype is wanted else tensors.widened(array, wanted)
+            feeds[entry.name] = self._wide(entry.name, array)
         if used != len(lists):
-            raise _Unclear
+            raise Unclear
         if binary is not None and position != len(binary):
             raise Refusal(f"the inputs' binary_data_size add up to {position} bytes, {len(binary)} follow the JSON")
         return Question(form, feeds)
@@ -208,7 +241,7 @@ class Decoder:
         return Question(form, {tensor.name: array})
 
 
-class _Unclear(Exception):
+class Unclear(Exception):
     """A list that was cut out takes the strict reader."""
 
 

@@ -139,7 +139,7 @@ def test_a_failure_of_the_server_shows_nothing_of_itself(ask: Ask, monkeypatch: 
     def fail(*_: object) -> None:
         raise ValueError("secret 4711")
 
-    monkeypatch.setattr("serving.protocol.Decoder.decode", fail)
+    monkeypatch.setattr("serving.protocol.Decoder.begin", fail)
     refusal = ask("POST", INFER, json=question([1, 2, 3]))
     assert (refusal.status_code, refusal.json()["code"]) == (500, "internal")
     assert refusal.json()["error"] == "the server failed; its log has this request id"
@@ -256,13 +256,13 @@ def test_only_long_runs_leave_the_event_loop(expected_s: float, thread: str, mon
 def test_only_big_bodies_are_read_off_the_event_loop(size: int, thread: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ask = asker(graphs.linear(), max_body_bytes=2 << 20)
     seen: list[str] = []
-    decode = protocol.Decoder.decode
+    begin = protocol.Decoder.begin
 
     def watched(*arguments: Any) -> protocol.Question:
         seen.append(threading.current_thread().name)
-        return decode(*arguments)
+        return begin(*arguments)
 
-    monkeypatch.setattr(protocol.Decoder, "decode", watched)
+    monkeypatch.setattr(protocol.Decoder, "begin", watched)
     assert ask("POST", INFER, content=json.dumps(question([1, 2, 3])).encode().ljust(size)).status_code == 200
     assert seen == [thread]
 

@@ -15,6 +15,7 @@ import pytest
 from serving.batching import ALONE_S, BATCH_S, INLINE_S, Batcher, Outcome, Pace, same_alone
 from serving.errors import DeadlineExceeded, InvalidInput, ModelFailed, Overloaded, Refusal
 from serving.metrics import Metrics
+from serving.protocol import Decoder
 from serving.signature import Array
 from tests.serving import graphs
 
@@ -27,6 +28,8 @@ class Asked:
     """A job that keeps its outcome."""
 
     feeds: dict[str, Array]
+    form: Any = None
+    text: bytes | None = None
     deadline: float = math.inf
     done: bool = False
     since: float = field(default_factory=time.perf_counter)
@@ -35,7 +38,7 @@ class Asked:
 
     @property
     def rows(self) -> int:
-        return len(self.feeds["X"])
+        return len(self.feeds["X"]) if self.text is None else self.form.rows
 
     def settle(self, outcome: Outcome) -> None:
         assert self.outcome is None, "settled twice"
@@ -51,7 +54,8 @@ def batcher(content: bytes, pace: Pace, *, mixes: bool = True, max_waiting: int 
     """A batcher, and which thread ran how many rows."""
     runs: Runs = []
     model = graphs.load(content)
-    made = Batcher(model, pace, mixes, ThreadPoolExecutor(1, "model"), Metrics(), max_waiting)
+    read, worker = Decoder(model.signature, 100).finish, ThreadPoolExecutor(1, "model")
+    made = Batcher(model, read, pace, mixes, worker, Metrics(), max_waiting)
     answer = made._answer
 
     def watched(feeds: dict[str, Array], rows: int) -> dict[str, Array]:
@@ -88,6 +92,49 @@ def test_what_came_in_one_turn_shares_a_run_and_each_gets_its_own_rows(pace: Pac
     assert [first(job) for job in jobs] == [[i, 2 * i] for i in range(1, 5)]
     # The worker began with the first; what came meanwhile was its next batch.
     assert runs == ([("MainThread", 8)] if pace is FAST else [("model", 2), ("model", 2), ("model", 2), ("model", 2)])
+
+
+def unread(*lists: str) -> list[Asked]:
+    """Questions of one row each, whose numbers nobody has read yet."""
+    decoder = Decoder(graphs.load(graphs.linear()).signature, 100)
+    bodies = [b'{"inputs":[{"name":"X","datatype":"FP32","shape":[1,3],"data":%b}]}' % text.encode() for text in lists]
+    for _ in range(2):
+        decoder.decode(bodies[0], None)
+    questions = [decoder.begin(body, None) for body in bodies]
+    return [Asked(question.feeds, question.form, question.text) for question in questions]
+
+
+def test_lists_left_unread_are_read_together_and_each_gets_its_own_rows() -> None:
+    made, runs = batcher(graphs.linear(), FAST)
+    jobs = [*unread("[1,0,0]", "[2.0,0,-0]", " [ 3e0 ,0, 0 ]".strip()), asked([4, 0, 0], [5, 0, 0])]
+    assert [job.text for job in jobs] == [b"[1,0,0]", b"[2.0,0,-0]", b"[ 3e0 ,0, 0 ]", None]
+    settle(made, jobs[:3])
+    assert runs == [("MainThread", 1)] * 3, "-0 takes the strict reader, alone"
+    settle(made, again := unread("[1,0,0]", "[2.0,0,0]", "[3,0,0]"))
+    assert runs[3:] == [("MainThread", 3)]
+    settle(made, mixed := [*unread("[6,0,0]"), *jobs[3:]])
+    assert runs[4:] == [("MainThread", 3)]
+    assert [first(job) for job in jobs[:3]] == [first(job) for job in again] == [[1], [2], [3]]
+    assert [first(job) for job in mixed] == [[6], [4, 5]]
+
+
+@pytest.mark.parametrize(
+    "bad", ["[1,2]", "[1,2,3,4]", '[1,"2",3]', "[1,null,3]", "[1,2,NaN]", "[1,2,1e400]", "[1,2,3", "[1,2,]", "[]", "[1,[2,3]"]
+)
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_list_that_is_none_is_refused_alone(bad: str, at: int) -> None:
+    made, _ = batcher(graphs.linear(), FAST)
+    lists = ["[1,0,0]", "[2,0,0]"]
+    lists.insert(at, bad)
+    decoder, form = Decoder(graphs.load(graphs.linear()).signature, 100), unread("[1,0,0]")[0].form
+    jobs = [Asked({}, form, text.encode()) for text in lists]
+    settle(made, jobs)
+    assert [first(job) for job in jobs if job is not jobs[at]] == [[1], [2]]
+    with pytest.raises(Refusal) as alone:
+        decoder.decode(form.around[0] + bad.encode() + form.around[1], None)
+    outcome = jobs[at].outcome
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, str(outcome)) == (alone.value.code, str(alone.value))
 
 
 def test_long_runs_that_wait_together_run_together() -> None:

@@ -3,11 +3,12 @@
 import asyncio
 import json
 
-from serving.exchange import NOTHING, Desk, Exchange, Reply
+from serving.exchange import Desk, Exchange, Reply
 from serving.front import INFER
 from serving.heap import WORTH_BYTES, Heap
 from serving.inference import Inference
 from serving.metrics import Metrics
+from serving.protocol import NOTHING
 from serving.release import Opened
 from tests.serving import graphs
 from tests.serving.asking import question

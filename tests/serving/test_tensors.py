@@ -1,5 +1,6 @@
 """Do tensors cross the wire to the last bit, and is everything else refused?"""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,27 @@ def test_json_carries_every_bit_both_ways(datatype: str) -> None:
         assert back is not None
         assert back.dtype == array.dtype
         assert back.tobytes() == array.tobytes()
+
+
+PIECES = st.sampled_from(["[", "]", ",", "1", "2.5", "-0", "-0.0", " ", "[1,2]", "1,2", '"', "\\", "null", "{", "}", ":"])
+
+
+@given(st.lists(st.lists(PIECES, max_size=6).map("".join), min_size=2, max_size=4))
+def test_lists_read_together_are_what_each_is_alone(texts: list[str]) -> None:
+    written = [f"[{text}]".encode() for text in texts]
+    plain = [text for text in written if numbers.is_list(text)]
+    if len(plain) < 2:
+        return
+    together = numbers.read_all(plain, np.dtype(np.float64), (1, 2))
+    if together is not None:
+        assert together.tobytes() == np.array([json.loads(text) for text in plain], np.float64).tobytes()
+
+
+@pytest.mark.parametrize(
+    "texts", [[b"[1", b"[2]"], [b"[1,[2,3]", b"[4,5]"], [b'["a]', b'["]'], [b"[1,2],", b"[3,4]"], [b"[1,2]", b"[3,4]]"]]
+)
+def test_lists_that_conspire_are_not_read(texts: list[bytes]) -> None:
+    assert not all(map(numbers.is_list, texts)) or numbers.read_all(texts, np.dtype(np.float64), (1, 2)) is None
 
 
 @pytest.mark.parametrize("datatype", [*NUMBERS, "BOOL"])
