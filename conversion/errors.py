@@ -11,3 +11,7 @@ class Unreadable(Exception):
     """We could not look."""
 
     exit_code, prefix = 2, "cannot read"
+
+
+class NotCovered(Exception):
+    """A model that uses what is not written here; the text names it."""

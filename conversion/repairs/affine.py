@@ -19,6 +19,7 @@ from sklearn.neural_network import BernoulliRBM
 from sklearn.preprocessing import MaxAbsScaler
 from sklearn.random_projection import SparseRandomProjection
 
+from conversion.errors import NotCovered
 from conversion.repairs.registration import register_numbers
 from conversion.writer import Writer, real_of
 from serving.signature import Array
@@ -65,7 +66,7 @@ def _sparse_components(model: Any) -> Affine:
 def _agglomeration(model: Any) -> Affine:
     """AgglomerationTransform.transform with the mean of each group of features."""
     if model.pooling_func is not np.mean:
-        raise NotImplementedError("FeatureAgglomeration pools with another function than numpy.mean")
+        raise NotCovered("FeatureAgglomeration pools with another function than numpy.mean")
     member = np.eye(int(model.labels_.max()) + 1)[model.labels_]
     return Affine(member / member.sum(axis=0))
 

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import Birch, BisectingKMeans, KMeans, MiniBatchKMeans
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from conversion.errors import NotCovered
 from conversion.repairs.centroids import distances
 from conversion.repairs.registration import register_numbers
 from conversion.writer import Writer
@@ -59,7 +60,7 @@ def _formula(write: Writer, stand: Any, rows: str) -> str:
     if not isinstance(model, LinearDiscriminantAnalysis):
         return distances(write, rows, _points(model))
     if model.solver not in ("svd", "eigen"):
-        raise NotImplementedError(f"LinearDiscriminantAnalysis(solver={model.solver!r}) has no transform")
+        raise NotCovered(f"LinearDiscriminantAnalysis(solver={model.solver!r}) has no transform")
     if model.solver == "svd":
         rows = write.node("Sub", [rows, write.constant(model.xbar_)])
     return write.node("MatMul", [rows, write.constant(model.scalings_[:, : model._max_components])])

@@ -15,6 +15,7 @@ from sklearn.base import is_regressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 
+from conversion.errors import NotCovered
 from conversion.repairs.calibrated import expit
 from conversion.repairs.chains import asks_scores, last_column
 from conversion.repairs.classes import SCORES, label_type, write_labels
@@ -68,7 +69,7 @@ def _rest(scope: Any, operator: Any, container: Any) -> None:
 def _by_score(estimator: Any) -> bool:
     """sklearn.multiclass._predict_binary asks for scores first."""
     if is_regressor(estimator):
-        raise NotImplementedError(f"{type(estimator).__name__} inside is a regressor; use a classifier")
+        raise NotCovered(f"{type(estimator).__name__} inside is a regressor; use a classifier")
     return hasattr(estimator, "decision_function")
 
 
@@ -104,7 +105,7 @@ def _pairs(scope: Any, operator: Any, container: Any) -> None:
     """OneVsOneClassifier.decision_function: votes, plus the sum of confidences squeezed into a third either way."""
     model, write = operator.raw_operator, Writer(scope, container)
     if model.pairwise_indices_ is not None:
-        raise NotImplementedError("OneVsOneClassifier over a precomputed kernel is not covered")
+        raise NotCovered("OneVsOneClassifier over a precomputed kernel is not covered")
     labels, output = (one.full_name for one in operator.outputs)
     by_score = [_by_score(one) for one in model.estimators_]
     given = [outputs_of(scope, container, one, operator.inputs)[0].full_name for one in model.estimators_]

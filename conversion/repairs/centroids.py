@@ -11,6 +11,7 @@ from onnx import TensorProto
 from sklearn.cluster import AffinityPropagation, Birch, BisectingKMeans, MeanShift
 from sklearn.neighbors import NearestCentroid
 
+from conversion.errors import NotCovered
 from conversion.repairs.distances import manhattan, nearest, nearness, squared
 from conversion.repairs.registration import register_classifier, register_labels
 from conversion.writer import Writer
@@ -35,7 +36,7 @@ def applies(step: Any) -> bool:
 def _centroid(write: Writer, model: Any, rows: str) -> tuple[str, str]:
     """NearestCentroid.predict and ._decision_function: features without spread are not scaled."""
     if model.metric not in ("euclidean", "manhattan"):
-        raise NotImplementedError(f"NearestCentroid with the metric {model.metric!r}")
+        raise NotCovered(f"NearestCentroid with the metric {model.metric!r}")
     points = np.asarray(model.centroids_, np.float64)
     spread = np.where(model.within_class_std_dev_ == 0, 1.0, model.within_class_std_dev_)
     scaled = write.node("Div", [rows, write.constant(spread)])
@@ -64,7 +65,7 @@ def _centres(write: Writer, model: Any, rows: str) -> tuple[str, str]:
     """MeanShift.predict, AffinityPropagation.predict"""
     points = np.asarray(model.cluster_centers_, np.float64)
     if len(points) == 0:
-        raise NotImplementedError(f"{type(model).__name__} did not converge and has no centres")
+        raise NotCovered(f"{type(model).__name__} did not converge and has no centres")
     return nearest(write, rows, points), distances(write, rows, points)
 
 

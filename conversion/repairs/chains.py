@@ -14,6 +14,7 @@ from sklearn.multiclass import OutputCodeClassifier
 from sklearn.multioutput import ClassifierChain, RegressorChain
 from sklearn.semi_supervised import SelfTrainingClassifier
 
+from conversion.errors import NotCovered
 from conversion.repairs.classes import SCORES, label_type, write_labels
 from conversion.repairs.distances import nearest
 from conversion.repairs.dummy import repeated
@@ -78,9 +79,7 @@ def asks_scores(container: Any, model: Any) -> bool:
 def columns_of(write: Writer, estimator: Any, inputs: list[Any], scored: bool) -> list[str]:
     """An estimator's answers as columns in double: its prediction, and a classifier's share or score of its second class."""
     if not is_regressor(estimator) and len(estimator.classes_) != 2:
-        raise NotImplementedError(
-            f"{type(estimator).__name__} inside decides between {len(estimator.classes_)} classes, not two"
-        )
+        raise NotCovered(f"{type(estimator).__name__} inside decides between {len(estimator.classes_)} classes, not two")
     given = outputs_of(write.scope, write.container, estimator, inputs, scores=scored)
     return [last_column(write, one.full_name) for one in given]
 
@@ -117,9 +116,7 @@ def _bit(write: Writer, estimator: Any, inputs: list[Any], rows: str) -> str:
         return repeated(write, np.asarray(estimator.y_, np.float64).reshape(1, 1), rows)
     if hasattr(steps_of(estimator)[-1], "estimators_") and not hasattr(estimator, "decision_function"):
         name = type(estimator).__name__
-        raise NotImplementedError(
-            f"the votes of {name} are often equally near two codes; which is taken hangs on the last digit"
-        )
+        raise NotCovered(f"the votes of {name} are often equally near two codes; which is taken hangs on the last digit")
     return columns_of(write, estimator, inputs, hasattr(estimator, "decision_function"))[-1]
 
 

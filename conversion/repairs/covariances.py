@@ -10,6 +10,7 @@ import numpy as np
 from onnx import TensorProto
 from sklearn.gaussian_process import kernels as gp
 
+from conversion.errors import NotCovered
 from conversion.repairs.distances import LARGEST, differences
 from conversion.repairs.kernels import kernel
 from conversion.writer import Writer
@@ -20,7 +21,7 @@ _STATIONARY = (gp.RBF, gp.Matern, gp.RationalQuadratic, gp.ExpSineSquared)
 
 
 def covariance(write: Writer, model: Any, rows: str, kept: Array) -> Value:
-    """kernel(rows, kept): (n, len(kept)). Raises NotImplementedError for a kernel that has no mirror here."""
+    """kernel(rows, kept): (n, len(kept)). Raises NotCovered for a kernel that has no mirror here."""
     kind = type(model)
     if kind in (gp.Sum, gp.Product):
         parts = [covariance(write, one, rows, kept) for one in (model.k1, model.k2)]
@@ -38,7 +39,7 @@ def covariance(write: Writer, model: Any, rows: str, kept: Array) -> Value:
         return kernel(write, model.metric, rows, kept, {"gamma": model.gamma, **(model.pairwise_kernels_kwargs or {})})
     if kind in _STATIONARY:
         return _stationary(write, model, rows, kept)
-    raise NotImplementedError(f"the kernel {model!r}")
+    raise NotCovered(f"the kernel {model!r}")
 
 
 def diagonal(write: Writer, model: Any, rows: str) -> Value:
@@ -58,7 +59,7 @@ def diagonal(write: Writer, model: Any, rows: str) -> Value:
         return write.node("Add", [own, write.constant(model.sigma_0**2)])
     if kind in _STATIONARY:
         return 1.0
-    raise NotImplementedError(f"the variance of the kernel {model!r}")
+    raise NotCovered(f"the variance of the kernel {model!r}")
 
 
 def _stationary(write: Writer, model: Any, rows: str, kept: Array) -> str:
@@ -83,7 +84,7 @@ def _matern(write: Writer, nu: float, distance: str) -> str:
     if nu == 0.5:
         return _decay(write, distance, -1.0)
     if nu not in (1.5, 2.5):
-        raise NotImplementedError(f"a Matern kernel with nu={nu} is a Bessel function; covered are 0.5, 1.5, 2.5 and inf")
+        raise NotCovered(f"a Matern kernel with nu={nu} is a Bessel function; covered are 0.5, 1.5, 2.5 and inf")
     scaled = write.node("Mul", [distance, write.constant(math.sqrt(2 * nu))])
     factor = write.node("Add", [scaled, write.constant(1.0)])
     if nu == 2.5:

@@ -2,6 +2,7 @@
 
 from onnx import TensorProto
 
+from conversion.errors import NotCovered
 from conversion.writer import Writer
 from serving.signature import Array
 
@@ -31,7 +32,7 @@ def nearest(write: Writer, rows: str, points: Array) -> str:
 def differences(write: Writer, kind: str, rows: str, points: Array) -> str:
     """Every row with every point, feature by feature: (n, points, features). Refuses what would not fit in memory."""
     if points.size > LARGEST:
-        raise NotImplementedError(f"the differences to {len(points)} points of {points.shape[1]} features need too much memory")
+        raise NotCovered(f"the differences to {len(points)} points of {points.shape[1]} features need too much memory")
     wide = write.node("Unsqueeze", [rows, write.constant([1], TensorProto.INT64)])
     return write.node(kind, [wide, write.constant(points[None])])
 

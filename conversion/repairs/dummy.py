@@ -9,6 +9,7 @@ import numpy as np
 from onnx import TensorProto
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
+from conversion.errors import NotCovered
 from conversion.repairs.registration import register_classifier, register_numbers
 from conversion.writer import Writer
 from serving.signature import Array
@@ -38,7 +39,7 @@ def _prior(write: Writer, model: Any, rows: str) -> tuple[str, str]:
     elif model.strategy == "most_frequent":
         shares = np.eye(len(classes))[shares.argmax()]
     elif model.strategy != "prior":
-        raise NotImplementedError(f"DummyClassifier with the strategy {model.strategy!r} draws at random")
+        raise NotCovered(f"DummyClassifier with the strategy {model.strategy!r} draws at random")
     proba = repeated(write, shares.reshape(1, -1), rows)
     return write.node("ArgMax", [proba], axis=1, keepdims=0), proba
 

@@ -11,6 +11,7 @@ from scipy.linalg import solve_triangular
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process._gpc import COEFS, LAMBDAS
 
+from conversion.errors import NotCovered
 from conversion.repairs.covariances import covariance, diagonal
 from conversion.repairs.normal import erf
 from conversion.repairs.posterior import best
@@ -42,7 +43,7 @@ def _known(write: Writer, model: Any, rows: str) -> str:
     """The kernel with every training row: (n, training rows)."""
     value = covariance(write, model.kernel_, rows, np.asarray(model.X_train_, np.float64))
     if not isinstance(value, str):
-        raise NotImplementedError(f"the kernel {model.kernel_!r}, which does not look at the rows")
+        raise NotCovered(f"the kernel {model.kernel_!r}, which does not look at the rows")
     return value
 
 
@@ -55,7 +56,7 @@ def _classes(write: Writer, model: Any, rows: str) -> tuple[str, str]:
         index = write.node("Squeeze", [positive, write.constant([1], TensorProto.INT64)])
         return index, write.node("Concat", [other, share], axis=1)
     if model.multi_class != "one_vs_rest":
-        raise NotImplementedError("GaussianProcessClassifier one against one, which has no probabilities; fit one_vs_rest")
+        raise NotCovered("GaussianProcessClassifier one against one, which has no probabilities; fit one_vs_rest")
     parts = [_binary(write, one, rows)[1] for one in model.base_estimator_.estimators_]
     shares = write.node("Concat", parts, axis=1)
     total = write.node("ReduceSum", [shares, write.constant([1], TensorProto.INT64)], keepdims=1)

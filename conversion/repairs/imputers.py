@@ -15,6 +15,7 @@ from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 from sklearn.experimental import enable_iterative_imputer as _enabled
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
+from conversion.errors import NotCovered
 from conversion.repairs.inside import check_not_rounded, outputs_of
 from conversion.repairs.near import smallest
 from conversion.writer import Writer
@@ -54,9 +55,7 @@ def _converter(filled: Filled) -> Callable[[Any, Any, Any], None]:
             get_converter(_TEXT)(scope, operator, container)
             return
         if not isinstance(model.missing_values, float | int | np.number):
-            raise NotImplementedError(
-                f"{type(model).__name__} for missing values {model.missing_values!r}, which are no number"
-            )
+            raise NotCovered(f"{type(model).__name__} for missing values {model.missing_values!r}, which are no number")
         parts = [write.node("Cast", [one.full_name], to=TensorProto.DOUBLE) for one in operator.inputs]
         rows = parts[0] if len(parts) == 1 else write.node("Concat", parts, axis=1)
         missing = _missing(write, model, rows)
@@ -86,7 +85,7 @@ def _statistics(model: Any) -> Array:
         known = np.ma.array(simple._fit_X, mask=simple._mask_fit_X).mean(axis=0)
         return np.asarray(np.ma.filled(known, np.nan), np.float64)
     if any(isinstance(value, str) for value in simple.statistics_):
-        raise NotImplementedError(f"{type(model).__name__} fills text columns, and only numbers are covered")
+        raise NotCovered(f"{type(model).__name__} fills text columns, and only numbers are covered")
     return np.asarray(simple.statistics_, np.float64)
 
 
@@ -108,7 +107,7 @@ def _by_statistic(write: Writer, model: Any, rows: str, missing: str) -> str:
 def _by_neighbours(write: Writer, model: Any, rows: str, missing: str) -> str:
     """KNNImputer.transform: each column from the nearest training rows that have it."""
     if model.weights != "uniform" or model.metric != "nan_euclidean":
-        raise NotImplementedError(
+        raise NotCovered(
             f"KNNImputer with weights={model.weights!r} and metric={model.metric!r}: scikit-learn's distances are rounded "
             "where they should be zero, and weights hang on that; use weights='uniform' and the metric as it comes"
         )
@@ -196,7 +195,7 @@ def undecided(model: Any, rows: Array) -> Array:
 def _by_rounds(write: Writer, model: Any, rows: str, missing: str) -> str:
     """IterativeImputer.transform: the regressions of every round, in the order in which they were fitted."""
     if model.sample_posterior:
-        raise NotImplementedError("IterativeImputer with sample_posterior=True draws at random for every row it is asked")
+        raise NotCovered("IterativeImputer with sample_posterior=True draws at random for every row it is asked")
     kept = _whole(write, _kept(model))
     start = _by_statistic(write, model, rows, missing)
     if not model.n_iter_:

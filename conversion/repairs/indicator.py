@@ -8,6 +8,7 @@ from skl2onnx import update_registered_converter
 from skl2onnx.common.data_types import BooleanTensorType
 from sklearn.impute import MissingIndicator
 
+from conversion.errors import NotCovered
 from conversion.writer import Writer
 
 NAME = "indicator"
@@ -30,7 +31,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     """MissingIndicator.transform"""
     model, write = operator.raw_operator, Writer(scope, container)
     if not isinstance(model.missing_values, float | int | np.number):
-        raise NotImplementedError(f"MissingIndicator for missing values {model.missing_values!r}, which are no number")
+        raise NotCovered(f"MissingIndicator for missing values {model.missing_values!r}, which are no number")
     rows = write.node("Cast", [operator.inputs[0].full_name], to=TensorProto.DOUBLE)
     chosen = write.node("Gather", [rows, write.constant(model.features_, TensorProto.INT64)], axis=1)
     output = operator.outputs[0].full_name

@@ -10,6 +10,7 @@ from onnx import TensorProto
 from scipy.spatial.distance import cdist
 from sklearn.manifold import Isomap
 
+from conversion.errors import NotCovered
 from conversion.repairs.covariances import apart
 from conversion.repairs.kernels import projected
 from conversion.repairs.registration import register_numbers
@@ -35,9 +36,9 @@ def _formula(write: Writer, model: Any, rows: str) -> str:
     """Isomap.transform"""
     near = model.nbrs_
     if model.n_neighbors is None or near.effective_metric_ != "euclidean" or not isinstance(near._fit_X, np.ndarray):
-        raise NotImplementedError("Isomap with a radius, with a metric that is not euclidean, or fitted on sparse rows")
+        raise NotCovered("Isomap with a radius, with a metric that is not euclidean, or fitted on sparse rows")
     if near._fit_method == "brute":
-        raise NotImplementedError(
+        raise NotCovered(
             "Isomap whose neighbours are found by brute force, as they are from 16 features on: which of two rows is nearer "
             "hangs on the rounding of a matrix product; put a PCA before it, or fit it with neighbors_algorithm='ball_tree'"
         )

@@ -17,6 +17,7 @@ from sklearn.decomposition import (
 )
 from sklearn.manifold import LocallyLinearEmbedding
 
+from conversion.errors import NotCovered
 from conversion.repairs.registration import Numbers, register_numbers
 from conversion.writer import Writer
 
@@ -44,7 +45,7 @@ def applies(step: Any) -> bool:
 
 def _refused(kind: type, reason: str) -> Numbers:
     def formula(write: Writer, model: Any, rows: str) -> str:
-        raise NotImplementedError(f"{kind.__name__} cannot be mirrored: {reason}")
+        raise NotCovered(f"{kind.__name__} cannot be mirrored: {reason}")
 
     return formula
 
@@ -60,7 +61,7 @@ def _width(model: Any) -> int:
 def _coded(write: Writer, model: Any, rows: str) -> str:
     """_BaseSparseCoding._transform with the algorithm "threshold"."""
     if model.transform_algorithm != "threshold":
-        raise NotImplementedError(
+        raise NotCovered(
             f"{type(model).__name__} with transform_algorithm={model.transform_algorithm!r} cannot be mirrored: its transform "
             "iterates for every row, and where a step leads hangs on the last digits; 'threshold' is a formula and is covered"
         )

@@ -14,6 +14,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import normalize
 
+from conversion.errors import NotCovered
 from conversion.repairs.distances import differences, manhattan, squared, summed
 from conversion.repairs.normaliser import unit
 from conversion.repairs.registration import register_numbers
@@ -37,7 +38,7 @@ def applies(step: Any) -> bool:
 def _ridge(write: Writer, model: Any, rows: str) -> str:
     """KernelRidge.predict"""
     if callable(model.kernel) or not isinstance(model.X_fit_, np.ndarray):
-        raise NotImplementedError("KernelRidge with a kernel of its own, or fitted on sparse rows")
+        raise NotCovered("KernelRidge with a kernel of its own, or fitted on sparse rows")
     given = {"gamma": model.gamma, "degree": model.degree, "coef0": model.coef0}
     values = kernel(write, model.kernel, rows, model.X_fit_, given)
     return write.node("MatMul", [values, write.constant(model.dual_coef_.reshape(len(model.X_fit_), -1))])
@@ -46,7 +47,7 @@ def _ridge(write: Writer, model: Any, rows: str) -> str:
 def _nystroem(write: Writer, model: Any, rows: str) -> str:
     """Nystroem.transform"""
     if callable(model.kernel) or not isinstance(model.components_, np.ndarray):
-        raise NotImplementedError("Nystroem with a kernel of its own, or fitted on sparse rows")
+        raise NotCovered("Nystroem with a kernel of its own, or fitted on sparse rows")
     given = dict(model.kernel_params or {})
     given |= {name: getattr(model, name) for name in ("gamma", "degree", "coef0") if getattr(model, name) is not None}
     values = kernel(write, model.kernel, rows, model.components_, given)
@@ -56,7 +57,7 @@ def _nystroem(write: Writer, model: Any, rows: str) -> str:
 def _components(write: Writer, model: Any, rows: str) -> str:
     """KernelPCA.transform"""
     if callable(model.kernel) or not isinstance(model.X_fit_, np.ndarray):
-        raise NotImplementedError("KernelPCA with a kernel of its own, or fitted on sparse rows")
+        raise NotCovered("KernelPCA with a kernel of its own, or fitted on sparse rows")
     given = {"gamma": model.gamma_, "degree": model.degree, "coef0": model.coef0}
     precomputed = model.kernel == "precomputed"
     return projected(write, model, rows if precomputed else kernel(write, model.kernel, rows, model.X_fit_, given))
@@ -92,7 +93,7 @@ def kernel(write: Writer, name: str, rows: str, kept: Array, given: Mapping[str,
     if name in ("chi2", "additive_chi2"):
         distance = _chi2(write, rows, kept)
         return _decay(write, distance, given.get("gamma", 1.0)) if name == "chi2" else write.node("Neg", [distance])
-    raise NotImplementedError(f"the kernel {name!r}")
+    raise NotCovered(f"the kernel {name!r}")
 
 
 def _products(write: Writer, rows: str, kept: Array) -> str:

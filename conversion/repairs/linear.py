@@ -17,6 +17,7 @@ from sklearn.linear_model import SGDClassifier, SGDOneClassSVM
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import LinearSVC
 
+from conversion.errors import NotCovered
 from conversion.repairs.classes import SCORES, label_type, write_labels
 from conversion.repairs.mlp_shape import layers
 from conversion.repairs.registration import register_classifier, register_labels
@@ -74,7 +75,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
 def _check_one_label(model: Any) -> None:
     binarizer = getattr(model, "_label_binarizer", None)
     if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
-        raise NotImplementedError(f"{type(model).__name__} gives several labels to one row; only one output is served for each")
+        raise NotCovered(f"{type(model).__name__} gives several labels to one row; only one output is served for each")
 
 
 def _sums(write: Writer, rows: str, weights: Any, constant: Any) -> str:

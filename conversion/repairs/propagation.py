@@ -10,6 +10,7 @@ import numpy as np
 from onnx import TensorProto
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 
+from conversion.errors import NotCovered
 from conversion.repairs.kernels import kernel
 from conversion.repairs.registration import register_classifier
 from conversion.writer import Writer
@@ -30,7 +31,7 @@ def applies(step: Any) -> bool:
 def _formula(write: Writer, model: Any, rows: str) -> tuple[str, str]:
     """BaseLabelPropagation.predict_proba; far from every training row it is NaN, and the label the first."""
     if model.kernel != "rbf" or not isinstance(model.X_, np.ndarray):
-        raise NotImplementedError(f"{type(model).__name__} with the kernel {model.kernel!r}, or fitted on sparse rows")
+        raise NotCovered(f"{type(model).__name__} with the kernel {model.kernel!r}, or fitted on sparse rows")
     near = kernel(write, "rbf", rows, np.asarray(model.X_, np.float64), {"gamma": model.gamma})
     weights = write.node("MatMul", [near, write.constant(model.label_distributions_)])
     total = write.node("ReduceSum", [weights, write.constant([1], TensorProto.INT64)], keepdims=1)

@@ -13,6 +13,7 @@ import numpy as np
 from onnx import TensorProto
 from sklearn.preprocessing import SplineTransformer
 
+from conversion.errors import NotCovered
 from conversion.repairs.registration import register_numbers
 from conversion.writer import Writer
 from serving.signature import Array
@@ -52,7 +53,7 @@ def pieces_of(model: Any) -> Iterator[Pieces]:
         inside = np.array([_taylor(spline, knots, order) for order in range(max(k, 1) + 1)])
         low, high = spline.t[edge], spline.t[-edge - 1]
         if not low < high:
-            raise NotImplementedError("a feature whose knots are all the same")
+            raise NotCovered("a feature whose knots are all the same")
         # scikit-learn 1.9 widens `degree` as it goes from feature to feature when it extrapolates linearly from degree 0 or 1.
         edge += model.extrapolation == "linear" and edge <= 1
         below, above = _outside(model.extrapolation, edge, spline, inside, (low, high))
@@ -73,7 +74,7 @@ def _outside(how: str, edge: int, spline: Any, inside: Array, ends: tuple[float,
     if how == "error":
         return [np.full_like(inside[:, :1], np.nan)] * 2
     if edge == 0:
-        raise NotImplementedError("constant extrapolation from degree 0, which scikit-learn itself refuses above the last knot")
+        raise NotCovered("constant extrapolation from degree 0, which scikit-learn itself refuses above the last knot")
     found = []
     for end, splines in zip(ends, (slice(edge), slice(-edge, None)), strict=True):
         taylor = np.zeros_like(inside[:, :1])

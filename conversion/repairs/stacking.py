@@ -12,6 +12,7 @@ from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier
 from sklearn.ensemble import StackingClassifier, StackingRegressor
 
+from conversion.errors import NotCovered
 from conversion.repairs.chains import asks_scores, joined, last_column
 from conversion.repairs.classes import SCORES, label_type, write_labels
 from conversion.repairs.inside import outputs_of
@@ -45,7 +46,7 @@ def applies(step: Any) -> bool:
 def _class_shape(operator: Any) -> None:
     classes = operator.raw_operator.classes_
     if isinstance(classes, list):
-        raise NotImplementedError("a stack of several targets is not covered; fit one for each target")
+        raise NotCovered("a stack of several targets is not covered; fit one for each target")
     operator.outputs[0].type, operator.outputs[1].type = label_type(classes), DoubleTensorType([None, len(classes)])
 
 

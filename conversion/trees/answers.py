@@ -26,6 +26,7 @@ from sklearn.ensemble import (
 )
 from sklearn.multioutput import MultiOutputRegressor
 
+from conversion.errors import NotCovered
 from conversion.steps import steps_of
 from conversion.trees import elementwise
 from conversion.trees.categories import encoding_of
@@ -33,7 +34,6 @@ from conversion.trees.ensembles import (
     AVERAGING_FORESTS,
     VOTING_FORESTS,
     Ensemble,
-    NotCovered,
     ensemble_of,
     members_apart,
     starts_alike,

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from conversion.trees.ensembles import Ensemble, NotCovered, Tree
+from conversion.errors import NotCovered
+from conversion.trees.ensembles import Ensemble, Tree
 from serving.signature import Array
 
 

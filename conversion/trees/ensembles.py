@@ -27,6 +27,7 @@ from sklearn.ensemble import (
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
+from conversion.errors import NotCovered
 from serving.signature import Array
 
 TREE_CLASSIFIERS = (DecisionTreeClassifier, ExtraTreeClassifier)
@@ -35,10 +36,6 @@ VOTING_FORESTS = (*TREE_CLASSIFIERS, RandomForestClassifier, ExtraTreesClassifie
 AVERAGING_FORESTS = (*TREE_REGRESSORS, RandomForestRegressor, ExtraTreesRegressor)
 BOOSTED = (GradientBoostingClassifier, GradientBoostingRegressor)
 HISTOGRAMS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
-
-
-class NotCovered(Exception):
-    """An ensemble that uses what is not written here; the text names it."""
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, OutlierMixin
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.preprocessing import FunctionTransformer
 
+from conversion.errors import NotCovered
 from conversion.repairs.classes import OPTIONS, SCORES, label_type, write_labels
 from conversion.trees.answers import TOLD, Answer, answer
 from conversion.trees.attributes import written
 from conversion.trees.elementwise import WRITTEN, is_told, write_in_turn
-from conversion.trees.ensembles import Ensemble, NotCovered
+from conversion.trees.ensembles import Ensemble
 from conversion.trees.terms import told, within
 from conversion.writer import Writer
 

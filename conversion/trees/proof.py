@@ -12,12 +12,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from conversion.errors import NotCovered
 from conversion.steps import steps_of
 from conversion.trees import attributes, forests
 from conversion.trees.answers import answer
 from conversion.trees.columns import Column, Columns, NotAlike, cast
 from conversion.trees.elementwise import told as told_of
-from conversion.trees.ensembles import NotCovered
 from conversion.trees.terms import Term, Terms, rounding, within
 from serving.signature import Array
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
+from conversion.errors import NotCovered
 from conversion.trees.answers import Answer, answer
-from conversion.trees.ensembles import Ensemble, NotCovered
+from conversion.trees.ensembles import Ensemble
 
 _UNIT = np.finfo(np.float64).eps / 2
 

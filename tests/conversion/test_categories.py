@@ -9,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.multioutput import MultiOutputRegressor
 
-from conversion.trees.ensembles import NotCovered
+from conversion.errors import NotCovered
 from conversion.trees.proof import prove
 from conversion.trees.terms import told
 from serving.signature import Array

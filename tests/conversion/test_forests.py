@@ -24,11 +24,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from conversion.candidates import EXACT_FLOAT32, EXACT_FLOAT64, candidates_for
+from conversion.errors import NotCovered
 from conversion.methods import methods_of
 from conversion.schema import schema_of
 from conversion.search import Accepted, search
 from conversion.translate import translate
-from conversion.trees.ensembles import NotCovered
 from conversion.trees.proof import NotProved, prove
 from conversion.trees.terms import told
 from tests.conversion.asking import question

@@ -1,5 +1,6 @@
 """Do several processes serve one port as one server, whatever happens to one of them?"""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -67,6 +68,30 @@ def infer(server: Running) -> int:
     return httpx.post(f"{server.url}{INFER}", json=question([1, 2, 3])).status_code
 
 
+@contextlib.contextmanager
+def asking(server: Running, threads: int) -> Iterator[list[int]]:
+    """Ask without a pause; the statuses so far, 0 where the connection broke."""
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                statuses.append(infer(server))
+            except httpx.TransportError:
+                statuses.append(0)
+
+    askers = [threading.Thread(target=ask) for _ in range(threads)]
+    for asker in askers:
+        asker.start()
+    try:
+        yield statuses
+    finally:
+        over.set()
+        for asker in askers:
+            asker.join()
+
+
 def test_figures_are_the_sum_whoever_answers(two: Running) -> None:
     assert two.wait_for("all_ready")["processes"] == 2
     assert [infer(two) for _ in range(40)] == [200] * 40
@@ -99,54 +124,22 @@ def test_none_takes_a_question_before_it_is_ready(start: Start) -> None:
     """Each is killed in turn while many ask: what comes back must not answer `not_ready` in the others' stead."""
     server = start(graphs.linear(), "--processes", "2", ready=False)
     until(lambda: len(ready(server)) == 2)
-    statuses: list[int] = []
-    over = threading.Event()
-
-    def ask() -> None:
-        while not over.is_set():
-            try:
-                statuses.append(infer(server))
-            except httpx.TransportError:
-                statuses.append(0)
-
-    askers = [threading.Thread(target=ask) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    try:
+    with asking(server, 4) as statuses:
         for count in range(3, 6):
             os.kill(next(pid for pid in pids(server) if alive(pid)), signal.SIGKILL)
             until(lambda count=count: len(ready(server)) == count)
-    finally:
-        over.set()
-        for asker in askers:
-            asker.join()
     assert set(statuses) <= {0, 200}
 
 
 def test_one_that_is_killed_comes_back_and_the_others_answer_meanwhile(two: Running) -> None:
-    statuses: list[int] = []
-    over = threading.Event()
-
-    def ask() -> None:
-        while not over.is_set():
-            try:
-                statuses.append(infer(two))
-            except httpx.TransportError:
-                # Only what the killed process had accepted itself.
-                statuses.append(0)
-
-    asker = threading.Thread(target=ask)
-    asker.start()
-    try:
+    with asking(two, 1) as statuses:
         until(lambda: len(statuses) > 20)
         before = figures(two)["unjar_rows_total"]
         os.kill(pids(two)[0], signal.SIGKILL)
         two.wait_for("process_died")
         until(lambda: figures(two)["unjar_ready_processes"] == 1)
         until(lambda: len(ready(two)) == 3)
-    finally:
-        over.set()
-        asker.join()
+    # Only what the killed process had accepted itself.
     assert statuses.count(0) <= 1
     assert set(statuses) <= {0, 200}
     now = figures(two)
