@@ -419,9 +419,9 @@ def test_what_build_sh_makes_is_what_a_site_installs(site: Site, image: str, tmp
     run("git", "clone", "--quiet", str(ROOT), str(project))
     key = signing.private(tmp_path / "vendor.pem", KEY)
     shutil.copytree(ROOT / "build" / "wheels" / "serving", project / "build" / "wheels" / "serving")
+    run(str(ROOT / "scripts" / "tool"), "signing")
     for venv in (".venv", ".venv-signing"):
-        if (ROOT / venv).exists():
-            (project / venv).symlink_to(ROOT / venv)
+        (project / venv).symlink_to(ROOT / venv)
     flags = ("--name", "unjar-test-vendor", "--number", "1", "--key", str(key))
     try:
         said = run("./build.sh", "--bundle", *flags, cwd=project, timeout_s=900).stdout
