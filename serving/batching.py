@@ -5,6 +5,7 @@ loop's thread; long ones go to the one worker, and what arrives meanwhile is its
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import deque
@@ -205,9 +206,9 @@ class Batcher:
         rows = sum(job.rows for job in batch)
         try:
             feeds = self._feeds(batch)
-        except (Refusal, Unclear) as error:
+        except Refusal as refusal:
             # No run of the model, and none of its failures.
-            return [error] if isinstance(error, Refusal) and len(batch) == 1 else self._run_each(batch)
+            return [refusal] if len(batch) == 1 else self._run_each(batch)
         try:
             answers = self._answers(batch, feeds)
         except Exception as error:
@@ -239,7 +240,8 @@ class Batcher:
         form = batch[0].form
         texts = [job.text for job in batch if job.text is not None and job.form is form]
         if len(texts) == len(batch):
-            return self._read(form, texts)
+            with contextlib.suppress(Unclear):
+                return self._read(form, texts)
         parts = [job.feeds if job.text is None else self._read(job.form, [job.text]) for job in batch]
         return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -109,13 +109,29 @@ def test_lists_left_unread_are_read_together_and_each_gets_its_own_rows() -> Non
     jobs = [*unread("[1,0,0]", "[2.0,0,-0]", " [ 3e0 ,0, 0 ]".strip()), asked([4, 0, 0], [5, 0, 0])]
     assert [job.text for job in jobs] == [b"[1,0,0]", b"[2.0,0,-0]", b"[ 3e0 ,0, 0 ]", None]
     settle(made, jobs[:3])
-    assert runs == [("MainThread", 1)] * 3, "-0 takes the strict reader, alone"
+    assert runs == [("MainThread", 3)], "-0 takes the strict reader, and no run of its own"
     settle(made, again := unread("[1,0,0]", "[2.0,0,0]", "[3,0,0]"))
-    assert runs[3:] == [("MainThread", 3)]
+    assert runs[1:] == [("MainThread", 3)]
     settle(made, mixed := [*unread("[6,0,0]"), *jobs[3:]])
-    assert runs[4:] == [("MainThread", 3)]
+    assert runs[2:] == [("MainThread", 3)]
     assert [first(job) for job in jobs[:3]] == [first(job) for job in again] == [[1], [2], [3]]
     assert [first(job) for job in mixed] == [[6], [4, 5]]
+
+
+def test_lists_that_take_the_strict_reader_share_a_run_all_the_same() -> None:
+    made, runs = batcher(graphs.echo("INT64"), FAST)
+    decoder = Decoder(made.model.signature, 100)
+    bodies = [b'{"inputs":[{"name":"X","datatype":"INT64","shape":[1,2],"data":[%d.0,7]}]}' % i for i in range(4)]
+    decoder.decode(bodies[0].replace(b".0", b""), None)
+    decoder.decode(bodies[0].replace(b".0", b""), None)
+    questions = [decoder.begin(body, None) for body in bodies]
+    assert questions[-1].text == b"[3.0,7]"
+    jobs = [Asked(question.feeds, question.form, question.text) for question in questions]
+    settle(made, jobs)
+    assert runs == [("MainThread", 4)]
+    assert [next(iter(job.outcome.values())).tolist() for job in jobs if isinstance(job.outcome, dict)] == [
+        [[i, 7]] for i in range(4)
+    ]
 
 
 @pytest.mark.parametrize(
