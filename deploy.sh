@@ -2,6 +2,7 @@
 # ./deploy.sh [--key VENDOR.pub] [--port 8080] [--host 127.0.0.1] [--name unjar] [--image unjar] [--state DIR] [--allow-downgrade]
 #             [--settings FILE] [--token FILE]
 # ./deploy.sh --check | model FOLDER | status | rollback | stop | uninstall [--yes]
+# ./deploy.sh [--name unjar] report list | show N | make | approve N | withhold N | export N - | send | key
 # Runs the server as a hardened container. A candidate starts beside the one that runs and is asked the rows that travel with the
 # model; only when it answers as scikit-learn did does it get the port. Else everything stays as it was.
 #   --check           looks whether this host can run it, and changes nothing
@@ -11,6 +12,7 @@
 #   --settings        lines UNJAR_NAME=VALUE for the server, docs/settings.md; remembered. What it names lies in STATE/NAME/trust,
 #                     which the container sees as /trust: tokens, certificates
 #   --token           where tokens are asked for: a file with one of the scope admin, to ask with; not remembered
+#   report            what the server would tell the vendor, and who decides: docs/report-format.md. `export N -` prints it
 #   --image           without a bundle: the image that build.sh made. Nobody verifies its model: development mode
 #   --state           where releases and the key are kept (/var/lib/unjar for root, else ~/.local/share/unjar)
 # exit: 0 it holds, 1 looked at and not accepted, 2 could not look (no engine, no image, port taken, another deploy.sh at work)
@@ -36,13 +38,14 @@ stop_within_s=30
 say() { echo "deploy: $*"; }
 refuse() { echo "deploy: $*" >&2; exit 1; }
 fail() { echo "deploy: $*" >&2; exit 2; }
-usage() { sed -n '2,16s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,18s/^# //p' "$0" >&2; exit 2; }
 exists() { docker container inspect "$1" >/dev/null 2>&1; }
 
 while [ $# -gt 0 ]; do
     case "$1" in
         --check) command=check; shift; continue ;;
         status | rollback | stop | uninstall) command="$1"; shift; continue ;;
+        report) command=report; shift; break ;;
         --allow-downgrade) allow_downgrade=yes; shift; continue ;;
         --yes) yes=yes; shift; continue ;;
         model | --port | --host | --image | --name | --state | --key | --settings | --token | --swap) [ -n "${2:-}" ] || usage ;;
@@ -317,7 +320,8 @@ swap() {
     say "starting $name on $host:$port"
     # No restarts until it is accepted, or one that cannot start would start for ever.
     starts_with "$number"
-    run "$name" "$number" "$what" "$home/releases:/releases" --publish "$publish" || fail "docker could not start it; its message is above"
+    run "$name" "$number" "$what" "$home/releases:/releases" --publish "$publish" \
+        --volume "$name-state:/state" --env UNJAR_STATE=/state || fail "docker could not start it; its message is above"
     accepted "$name" || exit 1
     docker update --restart unless-stopped "$name" >/dev/null
     if [ -n "$settings" ]; then remember settings "$(cat "$settings")"; fi
@@ -408,7 +412,7 @@ stop() {
 
 uninstall() {
     if [ "$yes" = no ]; then
-        printf 'deploy: removes container %s, its images and %s. Go on? [y/N] ' "$name" "$home"
+        printf 'deploy: removes container %s, its images, its counts and reports (volume %s-state) and %s. Go on? [y/N] ' "$name" "$name" "$home"
         read -r answer || answer=n
         case "$answer" in y | Y | yes) ;; *) fail "left as it was" ;; esac
     fi
@@ -416,6 +420,7 @@ uninstall() {
         ours "$container"
         if exists "$container"; then docker rm --force "$container" >/dev/null; fi
     done
+    docker volume rm --force "$name-state" >/dev/null
     for file in "$home/current" "$home/before"; do
         # Another container may still use it.
         if [ -f "$file" ]; then docker rmi "$(told "$file" image)" >/dev/null 2>&1 || true; fi
@@ -496,6 +501,11 @@ case "$command" in
     check) check; exit $? ;;
     swap) engine; swap; exit $? ;;
     status) engine; status; exit $? ;;
+    report)
+        engine
+        exists "$name" || fail "$name: not running, and its reports are asked for inside"
+        docker exec "$name" python -m serving.report "$@"
+        exit $? ;;
 esac
 engine
 lock

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from conversion import account, data, write
+from conversion.bins import reference_of
 from conversion.confined import limit_of
 from conversion.errors import Refused, Unreadable
 from conversion.load import Loaded, load
@@ -23,7 +24,7 @@ from conversion.question import Question
 from conversion.reference import Answers, Reference
 from conversion.rows import RowSet, row_sets
 from conversion.schema import Feeds, schema_of
-from conversion.search import search
+from conversion.search import Accepted, search
 from conversion.steps import describe
 from serving.signature import DTYPES
 from serving.verification import Tolerance, Verification
@@ -81,6 +82,7 @@ def _convert(task: Task, content: bytes, progress: Progress) -> None:
             "verification": verification.to_json(),
             "parity": account.parity(accepted, question),
             "provenance": provenance,
+            "reference": _reference(question, accepted),
         },
     )
     Path("model.onnx").write_bytes(model)
@@ -90,6 +92,13 @@ def _convert(task: Task, content: bytes, progress: Progress) -> None:
     signature, tolerance = accepted.signature, question.tolerance
     _leave("example.json", write.example(task.name, model, source, signature, cast, question.ask(shown), tolerance))
     _leave("report.json", account.report(loaded, accepted, question, model, provenance))
+
+
+def _reference(question: Question, accepted: Accepted) -> dict[str, Any]:
+    """How the model's columns are spread, for telling a site whose rows are others."""
+    first = question.sets[0]
+    cast = question.schema.cast(first.rows.feeds, accepted.candidate.real)
+    return reference_of(cast, first.answers, first.rows.kind).to_json()
 
 
 def _question(loaded: Loaded, task: Task, progress: Progress) -> Question:

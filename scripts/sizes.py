@@ -9,12 +9,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # its converters take is counted by itself.
 LIMITS = {
     ("serving",): 6500,
+    ("serving/telemetry",): 2500,
     ("recommender",): 2000,
     ("conversion",): 5000,
     ("conversion/trees", "conversion/error_bounds"): 3500,
     ("conversion/repairs",): 7000,
     ("training",): 800,
     ("bundle",): 1200,
+    ("monitoring",): 2000,
 }
 PAGE_LIMIT, FILE_LIMIT, FUNCTION_LIMIT = 2500, 500, 80
 

@@ -4,7 +4,9 @@ Questions to the model, health and figures never come here; serving/front.py ans
 (docs/decisions/0002-tensor-path-without-pydantic.md).
 """
 
-from typing import Any
+import asyncio
+import functools
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -13,16 +15,21 @@ from starlette.exceptions import HTTPException
 
 from serving import VERSION, docs_page, schema
 from serving.envelope import Envelope
-from serving.errors import InvalidInput, MethodNotAllowed, NotFound, Refusal
-from serving.front import MODEL, VERSIONED
+from serving.errors import Conflict, InvalidInput, InvalidJson, MethodNotAllowed, NotFound, Refusal
+from serving.front import FEEDBACK, MODEL, STATUS, VERSIONED
 from serving.inference import Inference
 from serving.limits import BodyLimit
 from serving.release import Opened
+from serving.settings import Settings
 
+if TYPE_CHECKING:
+    from serving.telemetry.recorder import Recorder
+
+NOTHING_KEPT = "this server keeps no counts; UNJAR_STATE names the folder for them"
 EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
 
 
-def create_app(inference: Inference, max_body_bytes: int, docs: bool = True) -> FastAPI:
+def create_app(inference: Inference, settings: Settings, recorder: "Recorder | None" = None) -> FastAPI:
     app = FastAPI(
         title="Unjar",
         version=VERSION,
@@ -34,12 +41,13 @@ def create_app(inference: Inference, max_body_bytes: int, docs: bool = True) -> 
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Envelope, metrics=inference.metrics)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse)
     _add_metadata(app, inference)
-    if docs:
+    _add_telemetry(app, inference, settings, recorder)
+    if settings.docs == "on":
         _add_documentation(app, inference)
     return app
 
@@ -62,6 +70,37 @@ def _add_metadata(app: FastAPI, inference: Inference) -> None:
         return _json(schema.metadata(name, inference.find(name, version)))
 
 
+def _add_telemetry(app: FastAPI, inference: Inference, settings: Settings, recorder: "Recorder | None") -> None:
+    # While this application is made code may be loaded, and later no more.
+    from serving.telemetry import status_page
+    from serving.telemetry.feedback import read
+
+    @app.post(
+        FEEDBACK, tags=["feedback"], status_code=202, openapi_extra=schema.FEEDBACK, responses=schema.answers("Noted", 202)
+    )
+    async def learn(request: Request) -> Response:
+        """What became of an answer; counted here, by bins."""
+        try:
+            request_id, bins = read(orjson.loads(await request.body()))
+        except orjson.JSONDecodeError as error:
+            raise InvalidJson(f"the request is not JSON: {error.msg} at byte {error.pos}") from None
+        if recorder is None:
+            raise Conflict(NOTHING_KEPT)
+        recorder.learn(request_id, bins)
+        return _json({"request_id": request_id, "noted": [kind for kind, _ in bins]}, 202)
+
+    @app.get(STATUS, include_in_schema=False)
+    async def status() -> Response:
+        if recorder is None:
+            raise Conflict(NOTHING_KEPT)
+        served = inference.served
+        reference, digest = (None, None) if served is None else (served.model.reference, served.model.digest)
+        # Reading the disk leaves the loop to others; FastAPI's own way would load code when it is first taken.
+        work = functools.partial(status_page.page, settings, reference, digest, recorder.problem)
+        text = await asyncio.get_running_loop().run_in_executor(None, work)
+        return Response(text, headers={"content-type": "text/html; charset=utf-8", **status_page.HEADERS})
+
+
 def _add_documentation(app: FastAPI, inference: Inference) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
@@ -79,9 +118,9 @@ def _trust(inference: Inference) -> dict[str, Any]:
     return (Opened(b"", "") if inference.served is None else inference.served.opened).describe()
 
 
-def _json(value: Any) -> Response:
+def _json(value: Any, status: int = 200) -> Response:
     body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, headers={"content-type": "application/json"})
+    return Response(body, status, headers={"content-type": "application/json"})
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

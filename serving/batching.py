@@ -21,6 +21,7 @@ from serving.metrics import Metrics
 from serving.model import Model
 from serving.protocol import Unclear
 from serving.signature import Array
+from serving.telemetry.ledger import Ledger
 
 # Handing a run to the worker costs 50 to 100 µs and a fifth of the throughput; below this it is not worth it.
 INLINE_S = 200e-6
@@ -111,11 +112,13 @@ class Batcher:
     """The queue in front of one model."""
 
     def __init__(
-        self, model: Model, read: Reader, pace: Pace, mixes: bool, worker: Executor, metrics: Metrics, max_waiting: int
-    ) -> None:
+        self, model: Model, read: Reader, pace: Pace, mixes: bool, worker: Executor, metrics: Metrics, max_waiting: int,
+        ledger: Ledger,
+    ) -> None:  # fmt: skip
         self.model = model
         self._read = read
         self.metrics = metrics
+        self.ledger = ledger
         self.max_waiting = max_waiting
         self.keep(pace)
         self.mixes = mixes
@@ -219,6 +222,7 @@ class Batcher:
             answers, rows = [_refusal(error)], 0
         waited_s = sum(started - job.since for job in batch)
         self.metrics.ran(rows, len(batch), time.perf_counter() - started, waited_s)
+        self.ledger.ran(rows, len(batch))
         return answers
 
     def _run_each(self, batch: list[Job]) -> list[Outcome]:
@@ -251,6 +255,7 @@ class Batcher:
         answers = self.model.run(feeds) if rows else _nothing(self.model)
         if any(len(array) != rows for array in answers.values()):
             raise ValueError("the graph answered another number of rows than it was asked")
+        self.ledger.look(feeds, answers, rows)
         if self.witness is not None:
             self.witness(feeds, answers, rows, time.perf_counter() - started)
         return answers

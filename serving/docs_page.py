@@ -82,12 +82,13 @@ def _row(name: str, text: str) -> str:
 
 
 def _curl(address: str, operation: dict[str, Any], example: dict[str, Any]) -> str:
-    name = next(p["example"] for p in operation["parameters"] if p["name"] == "name")
     if "{version}" in address:
         return ""
+    names = [parameter["example"] for parameter in operation.get("parameters", []) if parameter["name"] == "name"]
     quoted = json.dumps(example, separators=(",", ":")).replace("'", "'\\''")
-    command = f"curl -s {address.replace('{name}', name)} -d '{quoted}'"
-    return f"<p>One of the model's own verification rows, to paste into a shell:</p><pre><code>{escape(command)}</code></pre>"
+    command = f"curl -s {address.replace('{name}', names[0]) if names else address} -d '{quoted}'"
+    what = "One of the model's own verification rows" if names else "An example"
+    return f"<p>{what}, to paste into a shell:</p><pre><code>{escape(command)}</code></pre>"
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:

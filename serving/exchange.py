@@ -26,6 +26,8 @@ from serving.logs import event
 from serving.observers import Observer, trace_id
 from serving.protocol import HEADER, NOTHING, Question
 from serving.signature import Array
+from serving.telemetry.ledger import Ledger
+from serving.telemetry.tally import AT_LATENCY, LEFT, PLACES
 from serving.tokens import Tokens
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -122,7 +124,10 @@ class Exchange:
     done = False
     rows = 0
     deadline = math.inf
+    request_id = ""
     _size = _holds = _start = 0
+    # Of the model that was asked; of none until it is found.
+    _ledger: Ledger | None = None
 
     def __init__(self, desk: Desk, route: str, name: str, version: str | None, head: Head, length: bytes | None = None) -> None:
         """length: of the body, where it is another than the head's."""
@@ -131,7 +136,6 @@ class Exchange:
         self.head = head
         self.started = time.perf_counter()
         self._parts: list[bytes | bytearray] = []
-        self.request_id = request_id(head)
         desk.active += 1
         try:
             if TWICE in head:
@@ -141,12 +145,15 @@ class Exchange:
             if ENCODING in head and head[ENCODING].strip().lower() not in FORMATS:
                 raise UnsupportedEncoding("content-encoding: expected gzip, deflate or identity")
             self._served = desk.inference.find(name, version)
+            ledger = self._ledger = self._served.ledger
+            self.request_id = request_id(head) if ID in head else f"{ledger.mark}{next(_count):012x}"
             if TIMEOUT in head:
                 self._allow(_milliseconds(head[TIMEOUT]))
             length = length or head.get(LENGTH)
             if length is not None:
                 self._declare(length)
         except Refusal as refusal:
+            self.request_id = self.request_id or request_id(head)
             self.refuse(refusal)
 
     def on_reply(self, reply: Reply) -> None:
@@ -287,6 +294,8 @@ class Exchange:
             known = {"code": refusal.code, "request_id": self.request_id, "trace_id": trace_id(self.traceparent)}
             event("request_failed", level=logging.ERROR, error=cause, **known)
         self.desk.metrics.refused(refusal.code)
+        if self._ledger is not None:
+            self._ledger.counts[PLACES[refusal.code]] += 1
         self._reply(refused(refusal, self.request_id))
 
     def _reply(self, reply: Reply) -> None:
@@ -296,6 +305,8 @@ class Exchange:
     def abandon(self) -> None:
         """The asker has left: what is not done yet never will be."""
         if not self.done:
+            if self._ledger is not None:
+                self._ledger.counts[LEFT] += 1
             self._close(CLIENT_LEFT)
 
     def _close(self, status: int) -> None:
@@ -306,7 +317,12 @@ class Exchange:
         desk.active -= 1
         desk.held -= self._holds
         seconds = time.perf_counter() - self.started
-        desk.metrics.request(self.route, status, seconds)
+        bucket = desk.metrics.request(self.route, status, seconds)
+        if status == 200:
+            ledger = self._served.ledger
+            ledger.counts[AT_LATENCY + bucket] += 1
+            if ledger.asked is not None and ID in self.head:
+                ledger.asked.append(self.request_id)
         for observe in desk.observers:
             observe(self, status, seconds)
 

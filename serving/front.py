@@ -30,6 +30,7 @@ VERSIONED = MODEL + "/versions/{version}"
 INFER, VERSION_INFER = MODEL + "/infer", VERSIONED + "/infer"
 LIVE, READY, METRICS, ALL_STATS = "/v2/health/live", "/v2/health/ready", "/metrics", "/v2/models/stats"
 FIXED = (LIVE, READY, METRICS, ALL_STATS)
+FEEDBACK, STATUS = "/v1/feedback", "/status"
 REPOSITORY = "/v2/repository"
 INDEX, LOAD, UNLOAD = f"{REPOSITORY}/index", REPOSITORY + "/models/{name}/load", REPOSITORY + "/models/{name}/unload"
 OF_REPOSITORY = re.compile(REPOSITORY + r"/(?:index|models/([^/]+)/(load|unload))")
@@ -72,7 +73,7 @@ class Front:
         """To FastAPI, for those who may."""
         started, head = time.perf_counter(), read_head(scope["headers"])
         try:
-            self.desk.admit(head, "infer")
+            self.desk.admit(head, "admin" if scope["path"] == STATUS else "infer")
         except Refusal as refusal:
             self.desk.metrics.refused(refusal.code)
             self.desk.metrics.request("other", refusal.status, time.perf_counter() - started)

@@ -13,6 +13,7 @@ from serving.model import Model
 from serving.protocol import Decoder, Encoder
 from serving.release import Opened
 from serving.rollout import Rollout
+from serving.telemetry.ledger import Ledger
 from serving.verification import Gap
 
 SAFE = b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n"
@@ -31,6 +32,7 @@ class Served:
     decoder: Decoder
     encoder: Encoder
     batcher: Batcher
+    ledger: Ledger
     lines: bytes
     opened: Opened
 
@@ -51,6 +53,10 @@ class Inference:
         self.rollout: Rollout | None = None
         # The release that answers as soon as all processes have it.
         self.spare: Served | None = None
+        # Of all that was ever loaded: who reads them must not miss what the last of an old release did.
+        self.ledgers: list[Ledger] = []
+        # Whether somebody reads them.
+        self.watched = False
         self.shared = False
         self.reason = "the model is being loaded and verified"
         self.worker = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -69,9 +75,13 @@ class Inference:
 
     def make(self, model: Model, gaps: dict[str, Gap], pace: Pace, mixes: bool, opened: Opened) -> Served:
         decoder, encoder = Decoder(model.signature, self.max_rows), Encoder(model.signature, self.name, model.version)
-        batcher = Batcher(model, decoder.finish, pace, mixes, self.worker, self.metrics, self.max_waiting)
+        ledger = Ledger(model, opened.number)
+        self.ledgers.append(ledger)
+        if self.watched:
+            ledger.watch()
+        batcher = Batcher(model, decoder.finish, pace, mixes, self.worker, self.metrics, self.max_waiting, ledger)
         lines = b"%bx-model-digest: %b\r\nx-request-id: " % (SAFE, model.digest.encode())
-        return Served(model, gaps, decoder, encoder, batcher, lines, opened)
+        return Served(model, gaps, decoder, encoder, batcher, ledger, lines, opened)
 
     def activate(self, served: Served) -> None:
         """From the next question on. Those in flight keep to the model they began with."""

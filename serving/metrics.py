@@ -22,7 +22,8 @@ PLACES = ("/infer", "/ready", "/stats", "")
 ROUTES = (
     *(base + place for base in (MODEL, MODEL + "/versions/{version}") for place in PLACES),
     "/v2/repository/index", "/v2/repository/models/{name}/load", "/v2/repository/models/{name}/unload",
-    "/v2", "/v2/", "/v2/health/live", "/v2/health/ready", "/v2/models/stats", "/metrics", "/docs", "/openapi.json", "other",
+    "/v2", "/v2/", "/v2/health/live", "/v2/health/ready", "/v2/models/stats", "/metrics",
+    "/v1/feedback", "/status", "/docs", "/openapi.json", "other",
 )  # fmt: skip
 # 0 stands for any other.
 CODES = (0, *sorted({200, 499, *(refusal.status for refusal in REFUSALS)}))
@@ -72,15 +73,18 @@ class Metrics:
             # It died in the midst of a rollout, which is over with it.
             self._all[_LEADER] = self._all[_WANTED] = self._all[_COMING] = 0.0
 
-    def request(self, route: str, code: int, seconds: float) -> None:
+    def request(self, route: str, code: int, seconds: float) -> int:
+        """Returns the bucket of REQUEST_S that it fell into."""
         own = self._own
         try:
             at = _REQUESTS[route][code]
         except KeyError:
             codes = _REQUESTS.get(route, _REQUESTS["other"])
             at = codes.get(code, codes[0])
+        bucket = bisect_left(REQUEST_S, seconds)
         own[at] += seconds
-        own[at + 1 + bisect_left(REQUEST_S, seconds)] += 1.0
+        own[at + 1 + bucket] += 1.0
+        return bucket
 
     def refused(self, reason: str) -> None:
         self._own[_REFUSED[reason]] += 1.0

@@ -16,10 +16,12 @@ import numpy as np
 from serving.errors import ModelRefused
 from serving.runtime import open_session, runner
 from serving.signature import DTYPES, Array, Signature, Tensor
+from serving.telemetry.drift import Reference
 from serving.verification import Gap, Verification
 
 KEYS = ("signature", "verification", "parity", "provenance")
 PREFIX = "unjar."
+REFERENCE = PREFIX + "reference"
 ONNX_TYPES = {
     "BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64", "INT8": "int8",
     "INT16": "int16", "INT32": "int32", "INT64": "int64", "FP16": "float16", "FP32": "float", "FP64": "double",
@@ -37,6 +39,8 @@ class Model:
     verification: Verification
     parity: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    # How the vendor's rows are spread; models of before 2026-11-30 do not say.
+    reference: Reference | None = None
 
     @classmethod
     def load(cls, path: Path) -> "Model":
@@ -62,10 +66,12 @@ class Model:
             said = {key: json.loads(properties[PREFIX + key]) for key in KEYS}
             signature = Signature.from_json(said["signature"])
             verification = Verification.from_json(said["verification"])
+            reference = Reference.from_json(json.loads(properties[REFERENCE])) if REFERENCE in properties else None
         except (KeyError, TypeError, ValueError) as error:
             raise ModelRefused(f"{origin}: its metadata cannot be read: {error!r}; convert the model again") from None
         _check_agrees(signature, session, origin)
-        return cls(session, hashlib.sha256(content).hexdigest(), signature, verification, said["parity"], said["provenance"])
+        digest = hashlib.sha256(content).hexdigest()
+        return cls(session, digest, signature, verification, said["parity"], said["provenance"], reference)
 
     @property
     def version(self) -> str:

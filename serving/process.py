@@ -35,6 +35,7 @@ from serving.tokens import Tokens
 
 if TYPE_CHECKING:
     from serving.connection import Connection
+    from serving.telemetry.recorder import Recorder
 
 SUMMARY_S, DAY_S = 60, 86_400
 
@@ -83,6 +84,7 @@ class _Life:
     def __init__(self, inference: Inference, settings: Settings, opened: Opened, listener: socket.socket,
                  repository: Repository | None = None) -> None:  # fmt: skip
         self.inference = inference
+        inference.watched = settings.state is not None
         self.settings = settings
         self.opened = opened
         self.url = url_of(listener, settings.scheme)
@@ -96,6 +98,7 @@ class _Life:
         self.stop: Callable[[], None] = lambda: None
         self.lifeline: int | None = None
         self.tasks: list[asyncio.Task[None]] = []
+        self.recorder: Recorder | None = None
 
     def _connection(self) -> "type[Connection] | None":
         # A class of another uvicorn's may be missing what it stands on.
@@ -114,7 +117,7 @@ class _Life:
     def _cold(self) -> App:
         from serving.app import create_app
 
-        return create_app(self.inference, self.settings.max_body_bytes, self.settings.docs == "on")
+        return create_app(self.inference, self.settings, self.recorder)
 
     @contextlib.asynccontextmanager
     async def span(self) -> AsyncIterator[None]:
@@ -135,6 +138,8 @@ class _Life:
             await asyncio.gather(*tasks, return_exceptions=True)
             if self.front.promotion is not None:
                 self.front.promotion.close()
+            if self.recorder is not None:
+                await asyncio.get_running_loop().run_in_executor(None, self.recorder.stop)
             event("stopped")
 
     async def _start(self) -> None:
@@ -155,6 +160,7 @@ class _Life:
         else:
             await self._open_short_way()
             self._open_repository()
+            self._open_recorder()
             self._seal()
             rows, docs, name = model.verification.size, f"{self.url}/docs", self.inference.name
             event("ready", model=name, version=model.version, digest=model.digest, verified_rows=rows, docs=docs)
@@ -168,6 +174,15 @@ class _Life:
         self.front.promotion = Promotion(self.inference, self.repository)
         if self.inference.shared and self.repository is not None:
             self.tasks.append(asyncio.create_task(self.front.promotion.follow()))
+
+    def _open_recorder(self) -> None:
+        if self.settings.state is None:
+            return
+        # SQLite and what signs are for who keeps counts.
+        from serving.telemetry.recorder import Recorder
+
+        self.recorder = Recorder(self.settings, lambda: self.inference.ledgers)
+        self.recorder.start()
 
     def _seal(self) -> None:
         """All that is needed is loaded, but FastAPI, which waits for who asks for it."""

@@ -15,6 +15,7 @@ from serving.inference import Served
 from serving.model import Model
 from serving.protocol import HEADER
 from serving.signature import DTYPES, Tensor, widens
+from serving.telemetry import feedback
 
 Json = dict[str, Any]
 
@@ -47,6 +48,14 @@ TRUST = _object(
     },
     ["mode", "verified"],
 )
+MEASURES: Json = _object(
+    {
+        "rank": {"type": "integer", "minimum": 1, "maximum": 1_000_000, "description": "at which place it was taken"},
+        "rating": {"type": "integer", "minimum": 1, "maximum": feedback.RATINGS},
+        "measured": {"type": "number"},
+    },
+    [],
+) | {"minProperties": 1, "additionalProperties": False}
 SCHEMAS: Json = {
     "Live": _object({"live": TRUTH}),
     "Ready": _object({"ready": TRUTH}),
@@ -65,6 +74,13 @@ SCHEMAS: Json = {
         ["release", "stage"],
     ),
     "Order": _object({"parameters": {"type": "object", "description": "docs/api.md has them"}}, []),
+    "Feedback": _object(
+        {
+            "request_id": {**TEXT, "minLength": 1, "maxLength": feedback.MOST_ID, "description": "the answer's own"},
+            "outcome": {"oneOf": [{**TEXT, "enum": list(feedback.VERDICTS)}, MEASURES]},
+        }
+    ) | {"additionalProperties": False},
+    "Noted": _object({"request_id": TEXT, "noted": _list(TEXT)}),
     "Answer": _object(
         {"model_name": TEXT, "model_version": TEXT, "id": TEXT, "outputs": _list(ANSWERED)},
         ["model_name", "model_version", "outputs"],
@@ -83,9 +99,9 @@ def _body(name: str) -> Json:
     return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
 
 
-def answers(name: str) -> dict[int | str, Json]:
+def answers(name: str, status: int = 200) -> dict[int | str, Json]:
     return {
-        200: {"description": "The answer", **_body(name)},
+        status: {"description": "The answer", **_body(name)},
         "4XX": {"description": "A refusal", **_body("Error")},
         503: {"description": "Not ready", **_body("Error")},
     }
@@ -139,6 +155,17 @@ def _order(summary: str, answer: str, *placeholders: str) -> Json:
     return {"post": said | {"requestBody": {"required": False, **_body("Order")}}}
 
 
+FEEDBACK: Json = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Feedback"},
+                "example": {"request_id": "c8e70de10c15486015b0000000000031", "outcome": "accepted"},
+            }
+        },
+    }
+}
 REFUSED = {"description": "A refusal", **_body("Error")}
 READY, STATS = "Is this model ready to answer?", "How often was the model asked, and how long did it take?"
 # Answered before FastAPI, which therefore does not know them.

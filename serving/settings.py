@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from serving.errors import CannotStart
 
@@ -42,6 +43,20 @@ def _between(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def _https(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.fragment:
+        raise ValueError("an address that begins with https:// and holds no password")
+    return text
+
+
+def _proxy(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("http://host:port of a proxy")
+    return text
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -138,6 +153,27 @@ class Settings:
     )
     require_keys: str = field(
         default="off", metadata=_about("on refuses to start without trusted keys: release mode", _one_of("on", "off"))
+    )
+    state: Path | None = field(
+        default=None,
+        metadata=_about("folder for counts, reports and cases; without one nothing is kept and no report is made", _path),
+    )
+    reports: str = field(
+        default="review",
+        metadata=_about(
+            "review makes reports and waits for an operator; auto sends them; off makes none", _one_of("review", "auto", "off")
+        ),
+    )
+    report_hours: int = field(default=24, metadata=_about("hours between two reports", _between(1, 8760)))
+    report_url: str = field(default="", metadata=_about("the one address that reports are sent to, HTTPS", _https))
+    report_proxy: str = field(default="", metadata=_about("proxy that reports are sent through", _proxy))
+    report_ca: Path | None = field(
+        default=None, metadata=_about("certificates that the receiver's must be signed by, PEM; else the host's own", _path)
+    )
+    report_token: Path | None = field(default=None, metadata=_about("file with the token that the receiver knows", _path))
+    fewest_rows: int = field(default=5, metadata=_about("counts below this are not told in a report", _between(2, 1_000_000)))
+    keep_days: int = field(
+        default=90, metadata=_about("days for which counts, outcomes and reports are kept", _between(1, 3660))
     )
     keep_alive_s: int = field(default=75, metadata=_about("how long an idle connection is kept open", _between(1, 86_400)))
     grace_s: int = field(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("serving", "recommender", "conversion", "training", "bundle")
+ROOMS = ("serving", "recommender", "conversion", "training", "bundle", "monitoring")
 FOLDERS_THAT_ARE_NO_ROOMS = {"tests", "scripts", "requirements", "docs", "deploy", "benchmarks", "build"}
 SHIPPED = ("serving", "recommender", "server.py")
 
@@ -67,6 +67,8 @@ def test_the_contracts_hold(house: Path) -> None:
         ("recommender", "import training", "doors open one way"),
         ("serving", "import conversion", "nothing imports conversion"),
         ("training", "import conversion", "nothing imports conversion"),
+        ("serving", "import monitoring", "nothing imports conversion, bundle or monitoring"),
+        ("monitoring", "import conversion", "monitoring imports no room but serving"),
         ("conversion", "import training", "conversion imports no room but serving"),
         ("conversion", "import recommender", "conversion imports no room but serving"),
         ("serving", "import pickle", "nothing that reads or exchanges pickles"),

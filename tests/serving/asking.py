@@ -19,6 +19,7 @@ from serving.front import Front
 from serving.inference import Inference
 from serving.metrics import Metrics
 from serving.release import Opened
+from serving.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 START_S = 30
@@ -70,7 +71,7 @@ def asker(content: bytes, *, name: str = "test", max_body_bytes: int = 1 << 20, 
 
 def front(inference: Inference, max_body_bytes: int, app: FastAPI | None = None) -> Front:
     desk = Desk(inference, max_body_bytes, max_held_bytes=64 << 20)
-    return Front(desk, lambda: app or create_app(inference, max_body_bytes))
+    return Front(desk, lambda: app or create_app(inference, Settings(max_body_bytes=max_body_bytes)))
 
 
 def over(app: Front, inference: Inference) -> Ask:

@@ -102,7 +102,7 @@ def table() -> bytes:
     return write(inputs, outputs, nodes, rows, {"one": np.array([[1.0]])})
 
 
-def slow(repeats: int = 12) -> bytes:
+def slow(repeats: int = 24) -> bytes:
     """A run of about 0.1 s: square matrices multiplied again and again; they hang on the input, or they would be folded."""
     size = 600
     nodes = [helper.make_node("ReduceMean", ["X"], ["mean"], keepdims=0), helper.make_node("Mul", ["W", "mean"], ["w0"])]

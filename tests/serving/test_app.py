@@ -19,6 +19,7 @@ from serving.errors import REFUSALS
 from serving.exchange import BIG_TEXT
 from serving.inference import Inference
 from serving.metrics import Metrics
+from serving.settings import Settings
 from tests.serving import graphs
 from tests.serving.asking import Ask, asker, front, over, question
 
@@ -153,7 +154,7 @@ def test_a_failure_of_the_server_shows_nothing_of_itself(ask: Ask, monkeypatch: 
 def extended() -> Ask:
     """With a route of the ordinary FastAPI kind, as other rooms add."""
     inference = Inference("test", Metrics(), max_rows=10, max_waiting=10)
-    app = create_app(inference, 100)
+    app = create_app(inference, Settings(max_body_bytes=100))
 
     @app.post("/twice")
     def twice(value: Annotated[int, Body(embed=True)]) -> dict[str, int]:

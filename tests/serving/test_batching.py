@@ -17,6 +17,7 @@ from serving.errors import DeadlineExceeded, InvalidInput, ModelFailed, Overload
 from serving.metrics import Metrics
 from serving.protocol import Decoder
 from serving.signature import Array
+from serving.telemetry.ledger import Ledger
 from tests.serving import graphs
 
 FAST, SLOW = Pace(1e-6, 1e-9), Pace(1.0, 1.0)
@@ -55,7 +56,7 @@ def batcher(content: bytes, pace: Pace, *, mixes: bool = True, max_waiting: int 
     runs: Runs = []
     model = graphs.load(content)
     read, worker = Decoder(model.signature, 100).finish, ThreadPoolExecutor(1, "model")
-    made = Batcher(model, read, pace, mixes, worker, Metrics(), max_waiting)
+    made = Batcher(model, read, pace, mixes, worker, Metrics(), max_waiting, Ledger(model))
     answer = made._answer
 
     def watched(feeds: dict[str, Array], rows: int) -> dict[str, Array]:

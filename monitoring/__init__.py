@@ -1,0 +1,1 @@
+"""The vendor's room: what customers' reports and cases say."""

@@ -1,0 +1,1 @@
+"""What a server remembers of its work, and what of it may leave: counts in bins, never a value."""
