@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from conversion import account, data, write
+from conversion import account, data, regressions, write
 from conversion.bins import reference_of
 from conversion.confined import limit_of
 from conversion.errors import Refused, Unreadable
@@ -29,7 +29,7 @@ from conversion.steps import describe
 from serving.signature import DTYPES
 from serving.verification import Tolerance, Verification
 
-VERIFICATION_ROWS, EXAMPLE_ROWS = 12, 4
+VERIFICATION_ROWS, EXAMPLE_ROWS, MOST_REGRESSIONS = 12, 4, 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Task:
     atol: float
     rtol: float
     precision: str
+    regressions: str
     progress: bool
 
 
@@ -53,15 +54,15 @@ def main() -> None:
     try:
         _convert(task, Path("model.pkl").read_bytes(), progress)
     except (Refused, Unreadable) as refusal:
-        _leave("refusal.json", {"kind": type(refusal).__name__, "message": str(refusal)})
+        leave("refusal.json", {"kind": type(refusal).__name__, "message": str(refusal)})
     except RecursionError:
-        _leave("refusal.json", {"kind": "Unreadable", "message": "the pickle is nested too deeply"})
+        leave("refusal.json", {"kind": "Unreadable", "message": "the pickle is nested too deeply"})
     except Exception as error:
         if limit_of(error):
             raise
         where = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"
-        _leave("refusal.json", {"kind": "Refused", "message": f"this object cannot be converted: {said}"})
+        leave("refusal.json", {"kind": "Refused", "message": f"this object cannot be converted: {said}"})
     finally:
         progress.end()
 
@@ -71,7 +72,7 @@ def _convert(task: Task, content: bytes, progress: Progress) -> None:
     loaded = load(content, frozenset(task.trusted))
     question = dataclasses.replace(_question(loaded, task, progress), precision=task.precision, progress=progress)
     accepted = search(question)
-    rows = chosen(question, VERIFICATION_ROWS)
+    rows = travelling(question)
     answers = question.ask(rows)
     verification = Verification(question.schema.cast(rows, accepted.candidate.real), _plain(answers), question.tolerance)
     provenance = account.provenance(loaded, task.trusted, content, accepted)
@@ -90,8 +91,8 @@ def _convert(task: Task, content: bytes, progress: Progress) -> None:
     source = provenance["source_sha256"]
     cast = question.schema.cast(shown, accepted.candidate.real)
     signature, tolerance = accepted.signature, question.tolerance
-    _leave("example.json", write.example(task.name, model, source, signature, cast, question.ask(shown), tolerance))
-    _leave("report.json", account.report(loaded, accepted, question, model, provenance))
+    leave("example.json", write.example(task.name, model, source, signature, cast, question.ask(shown), tolerance))
+    leave("report.json", account.report(loaded, accepted, question, model, provenance))
 
 
 def _reference(question: Question, accepted: Accepted) -> dict[str, Any]:
@@ -110,7 +111,12 @@ def _question(loaded: Loaded, task: Task, progress: Progress) -> Question:
     ask = Reference(estimator, schema, methods)
     progress.say(f"asking scikit-learn: {describe(estimator)}")
     rows = [RowSet("data", data.read(Path(task.data), task.array, schema))] if task.data else []
-    return question_of(ask, [*rows, *row_sets(estimator, schema)], Tolerance(task.atol, task.rtol))
+    rows += row_sets(estimator, schema)
+    known = regressions.read(Path(task.regressions), schema) if task.regressions else []
+    if known:
+        regressions.check_expected(ask, known)
+        rows.append(regressions.row_set(known))
+    return question_of(ask, rows, Tolerance(task.atol, task.rtol))
 
 
 def question_of(ask: Reference, rows: list[RowSet], real: Tolerance) -> Question:
@@ -145,12 +151,19 @@ def chosen(question: Question, count: int) -> Feeds:
     return {name: array[picked] for name, array in feeds.items()}
 
 
+def travelling(question: Question) -> Feeds:
+    """The verification rows: chosen ones, and the first of those that went wrong once."""
+    rows = chosen(question, VERIFICATION_ROWS)
+    wrong = [one.rows.feeds for one in question.sets if one.rows.kind == regressions.KIND]
+    return {name: np.concatenate([array, *(feeds[name][:MOST_REGRESSIONS] for feeds in wrong)]) for name, array in rows.items()}
+
+
 def _plain(answers: Answers) -> Answers:
     """Answers in a datatype that has a name: scikit-learn may answer in any integer or real width."""
     return {name: array if array.dtype in DTYPES.values() else array.astype(np.float64) for name, array in answers.items()}
 
 
-def _leave(name: str, document: dict[str, Any]) -> None:
+def leave(name: str, document: dict[str, Any]) -> None:
     Path(name).write_text(json.dumps(document, indent=1) + "\n")
 
 

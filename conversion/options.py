@@ -18,6 +18,11 @@ def order_of(arguments: Sequence[str] | None, description: str) -> Order:
     add("-o", dest="output", type=Path, metavar="model.onnx", help="default: the pickle's name with .onnx")
     add("--data", type=Path, help="rows to compare on as well: .npz, .csv or .parquet")
     add("--array", default="", metavar="NAME", help="which array of an .npz holds them (default: X, or the one that fits)")
+    add(
+        "--regressions",
+        type=Path,
+        help="rows that went wrong once; default: regressions.json beside the pickle, if it is there",
+    )
     add("--report", type=Path, help="everything that was found, as JSON")
     add("--html", type=Path, help="the same as one page with plots")
     add("--example", type=Path, help="a request with scikit-learn's answers; default: example.json beside the output")
@@ -32,6 +37,8 @@ def order_of(arguments: Sequence[str] | None, description: str) -> Order:
     given["output"] = given["output"] or given["source"].with_suffix(".onnx")
     given["example"] = given["example"] or given["output"].with_name("example.json")
     given["precision"] = given["precision"] or ""
+    beside = given["source"].with_name("regressions.json")
+    given["regressions"] = given["regressions"] or (beside if beside.is_file() else None)
     limits = Limits(seconds=given.pop("time_limit"), memory_bytes=given.pop("memory_limit") << 20)
     return Order(limits=limits, **given)
 

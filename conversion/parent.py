@@ -38,6 +38,7 @@ class Order:
     atol: float = 1e-5
     rtol: float = 1e-5
     precision: str = ""
+    regressions: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -63,9 +64,11 @@ def convert(order: Order) -> dict[str, Any]:
 def _hand_over(order: Order, folder: Path) -> None:
     rows = folder / "rows"
     rows.mkdir()
-    _copy(order.source, folder / "model.pkl", order.limits)
+    copied(order.source, folder / "model.pkl", order.limits)
     if order.data:
-        _copy(order.data, rows / order.data.name, order.limits)
+        copied(order.data, rows / order.data.name, order.limits)
+    if order.regressions:
+        copied(order.regressions, folder / "regressions.json", order.limits)
     task = {
         "name": order.output.stem,
         "methods": list(order.methods),
@@ -75,12 +78,13 @@ def _hand_over(order: Order, folder: Path) -> None:
         "atol": order.atol,
         "rtol": order.rtol,
         "precision": order.precision,
+        "regressions": "regressions.json" if order.regressions else "",
         "progress": sys.stderr.isatty(),
     }
     (folder / "task.json").write_text(json.dumps(task))
 
 
-def _copy(source: Path, into: Path, limits: Limits) -> None:
+def copied(source: Path, into: Path, limits: Limits) -> None:
     """Raises Unreadable for what has no end, like a device, and what the child could not hold."""
     try:
         found = source.stat()

@@ -5,11 +5,13 @@ model MODEL.onnx    a model that sites have, so that its bins have a meaning her
 ingest FILES...     adds reports; ones that are here already change nothing
 report [-o FILE]    one page of all sites
 serve               takes reports over HTTPS
+replay CASE         runs a customer's case again, and says whose fault it is
 
 Exits 0 done, 1 looked at and something was refused, 2 could not look.
 """
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
@@ -20,6 +22,7 @@ from monitoring.ingest import add_model, add_site, ingest
 from monitoring.page import render
 from monitoring.warehouse import Warehouse, open_warehouse
 from serving.errors import ModelRefused
+from serving.model import Model
 from serving.telemetry.store import HOUR_S
 
 DEFAULT = "monitoring.duckdb"
@@ -32,8 +35,6 @@ def site(warehouse: Warehouse, given: argparse.Namespace) -> int:
 
 
 def model(warehouse: Warehouse, given: argparse.Namespace) -> int:
-    from serving.model import Model
-
     found = Model.load(given.model)
     bins = None if found.reference is None else found.reference.to_json()
     add_model(warehouse, given.name or given.model.stem, found.digest, bins)
@@ -70,6 +71,25 @@ def serve(warehouse: Warehouse, given: argparse.Namespace) -> int:
     return 0
 
 
+def again(warehouse: Warehouse | None, given: argparse.Namespace) -> int:
+    from monitoring import case_rows, replay
+
+    expected = None if given.expected is None else json.loads(given.expected.read_bytes())["outputs"]
+    models = replay.models_in([*given.models, *([] if given.believed is None else [given.believed])])
+    evidence = replay.Evidence(models, given.believed, given.pickle, expected, given.python)
+    verdict = replay.replay(given.case, evidence)
+    print(f"verdict: {verdict.word}: {verdict.text}")
+    for name, value in verdict.numbers.items():
+        print(f"  {name.replace('_', ' ')}: {value}")
+    for note in verdict.notes:
+        print(f"  note: {note}")
+    if given.adopt is not None:
+        case = replay.read_case(given.case.read_bytes())
+        count = case_rows.adopt(case, Model.load(models[case["model"]["digest"]]), given.adopt, expected)
+        print(f"adopted: {given.adopt} has {count} cases; convert.py proves them from now on")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m monitoring", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -100,12 +120,26 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("cert", "certificate chain, PEM"), ("key", "its key, PEM"), ("tokens", "lines: SITE SHA256")):
         one.add_argument(f"--{name}", type=Path, required=True, help=text)
     one.add_argument("--keep", type=Path, help="folder for the files as they came")
+    one = commands.add_parser("replay")
+    one.set_defaults(run=again, no_warehouse=True)
+    one.add_argument("case", type=Path)
+    one.add_argument("--models", type=Path, nargs="+", default=[Path("model.onnx")], help="files, or folders of releases")
+    for name, text in (
+        ("believed", "the model that the site was believed to have"),
+        ("pickle", "what the model was converted from; scikit-learn is asked, in a sandbox"),
+        ("expected", "JSON with `outputs`: what the customer says should have been answered"),
+        ("adopt", "file of regressions that the case's rows are added to"),
+    ):
+        one.add_argument(f"--{name}", type=Path, help=text)
+    one.add_argument("--python", help="interpreter with the site's own onnxruntime")
     return parser
 
 
 def main() -> int:
     given = _parser().parse_args()
     try:
+        if getattr(given, "no_warehouse", False):
+            return int(given.run(None, given))
         warehouse = open_warehouse(given.warehouse)
         try:
             return int(given.run(warehouse, given))

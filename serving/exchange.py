@@ -14,7 +14,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -29,6 +29,9 @@ from serving.signature import Array
 from serving.telemetry.ledger import Ledger
 from serving.telemetry.tally import AT_LATENCY, LEFT, PLACES
 from serving.tokens import Tokens
+
+if TYPE_CHECKING:
+    from serving.telemetry.capture import Capture
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 LENGTH, ENCODING, HEADER_LENGTH = b"content-length", b"content-encoding", HEADER.encode()
@@ -102,6 +105,7 @@ class Desk:
         self.active = 0
         self.tokens: Tokens | None = None
         self.observers: tuple[Observer, ...] = ()
+        self.capture: Capture | None = None
 
     def admit(self, head: Head, scope: str) -> None:
         """Raises Unauthorized or Forbidden."""
@@ -125,6 +129,8 @@ class Exchange:
     rows = 0
     deadline = math.inf
     request_id = ""
+    # As it was received, where requests are kept.
+    body: bytes | None = None
     _size = _holds = _start = 0
     # Of the model that was asked; of none until it is found.
     _ledger: Ledger | None = None
@@ -201,6 +207,8 @@ class Exchange:
             return None
         if body is None:
             body = self._joined()
+        if self.desk.capture is not None:
+            self.body = body[self._start :] if self._start else body
         if len(body) > BIG_TEXT or ENCODING in self.head:
             given = self.head.get(HEADER_LENGTH, b"")
             # What is behind the JSON is not read, only pointed at.
@@ -299,6 +307,8 @@ class Exchange:
         self._reply(refused(refusal, self.request_id))
 
     def _reply(self, reply: Reply) -> None:
+        if self.desk.capture is not None:
+            self.desk.capture.keep(self, reply)
         self._close(reply.status)
         self.on_reply(reply)
 
@@ -325,6 +335,11 @@ class Exchange:
                 ledger.asked.append(self.request_id)
         for observe in desk.observers:
             observe(self, status, seconds)
+
+    @property
+    def digest(self) -> str:
+        """Of the model that was asked; empty where none was found."""
+        return "" if self._ledger is None else self._ledger.digest
 
     @property
     def traceparent(self) -> bytes | None:

@@ -182,6 +182,7 @@ class _Life:
         from serving.telemetry.recorder import Recorder
 
         self.recorder = Recorder(self.settings, lambda: self.inference.ledgers)
+        self.desk.capture = self.recorder.capture
         self.recorder.start()
 
     def _seal(self) -> None:

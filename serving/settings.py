@@ -172,6 +172,14 @@ class Settings:
     )
     report_token: Path | None = field(default=None, metadata=_about("file with the token that the receiver knows", _path))
     fewest_rows: int = field(default=5, metadata=_about("counts below this are not told in a report", _between(2, 1_000_000)))
+    capture: str = field(
+        default="off",
+        metadata=_about(
+            "failures keeps refused requests and their answers in the state folder, all keeps good ones too",
+            _one_of("off", "failures", "all"),
+        ),
+    )
+    capture_mb: int = field(default=64, metadata=_about("most megabytes of requests that are kept", _between(1, 1 << 20)))
     keep_days: int = field(
         default=90, metadata=_about("days for which counts, outcomes and reports are kept", _between(1, 3660))
     )

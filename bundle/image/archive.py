@@ -15,6 +15,8 @@ import tempfile
 from datetime import UTC, datetime
 from typing import IO, Any
 
+# The user that the image runs as.
+SERVER = 65532
 KEPT = ("Entrypoint", "Env", "ExposedPorts", "Healthcheck", "Labels", "StopSignal", "User", "WorkingDir")
 
 
@@ -52,10 +54,10 @@ def write(saved: IO[bytes], target: IO[bytes], tag: str, epoch: int) -> str:
 
 
 def settled(layer: IO[bytes], target: IO[bytes], epoch: int) -> str:
-    """The layer in order, under one owner and one time. Returns the SHA-256 of what was written."""
+    """The layer in order, root's but for what is the server's, under one time. Returns the SHA-256 of what was written."""
     with tarfile.open(fileobj=layer) as archive, tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as out:
         for member in sorted(archive.getmembers(), key=lambda member: member.name):
-            member.uid = member.gid = 0
+            member.uid = member.gid = SERVER if member.uid == SERVER else 0
             member.uname = member.gname = ""
             member.mtime, member.pax_headers = epoch, {}
             out.addfile(member, archive.extractfile(member) if member.isreg() else None)

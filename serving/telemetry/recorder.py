@@ -18,6 +18,7 @@ import numpy as np
 from serving.logs import event
 from serving.settings import Settings
 from serving.telemetry import document, tally
+from serving.telemetry.capture import Capture
 from serving.telemetry.feedback import identity
 from serving.telemetry.histograms import Counts
 from serving.telemetry.ledger import MARK, Ledger
@@ -42,6 +43,9 @@ class Recorder:
         self.settings = settings
         self.folder = settings.state
         self.outbox = Outbox(settings.state)
+        self.capture: Capture | None = None
+        if settings.capture != "off":
+            self.capture = Capture(settings.state, settings.capture, settings.capture_mb << 20)
         self.problem: str | None = None
         self._ledgers = ledgers
         self._store: Store | None = None
@@ -123,6 +127,9 @@ class Recorder:
         strange = [ledger for ledger in self._ledgers() if ledger.digest not in self._met]
         before = time.monotonic() - (0 if self._stopping else SETTLED_S)
         said = [one for one in list(self._said) if one[0] <= before]
+        if self.capture is not None:
+            # A user's no is worth keeping the request for.
+            self.capture.flush([request_id for _, request_id, bins in said if ("verdict", 1) in bins])
         if not (self._pending or said or self._asked or strange):
             return
         with store.change():

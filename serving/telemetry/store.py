@@ -82,8 +82,7 @@ class Store:
 
     def _open(self) -> None:
         self._base = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        with contextlib.suppress(OSError):
-            os.chmod(self.path, 0o600)
+        private(self.path)
         self._base.execute("PRAGMA journal_mode = WAL")
         self._base.execute("PRAGMA synchronous = NORMAL")
         self._base.execute("PRAGMA journal_size_limit = 4194304")
@@ -213,6 +212,12 @@ class Store:
     def wipe(self) -> None:
         for table in ("windows", "asked", "outcomes"):
             self._base.execute(f"DELETE FROM {table}")
+
+
+def private(path: Path) -> None:
+    """Nobody else on the host reads it, where the file system knows of such things."""
+    with contextlib.suppress(OSError):
+        os.chmod(path, 0o600)
 
 
 def _text(counts: Any) -> str:

@@ -1,6 +1,9 @@
 """Which files does an exported container hold?"""
 
+import io
+import re
 import tarfile
+import zipfile
 from collections.abc import Iterator
 
 
@@ -18,6 +21,12 @@ class Listing:
         file = self._archive.extractfile(self.members[name])
         assert file is not None, f"{name} is no file"
         return file.read()
+
+    def modules(self) -> dict[str, bytes]:
+        """What is in the archive of the standard library, by the names it would have without."""
+        (name,) = [name for name in self.files() if re.fullmatch(r"/usr/local/lib/python3\d+\.zip", name)]
+        with zipfile.ZipFile(io.BytesIO(self.read(name))) as archive:
+            return {f"{name}/{member}": archive.read(member) for member in archive.namelist()}
 
     def within(self, folder: str) -> Iterator[str]:
         """What lies directly in a folder."""

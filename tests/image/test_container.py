@@ -70,6 +70,8 @@ def test_every_address_answers_in_the_image_too(hardened: str) -> None:
     wait_until_healthy(hardened)
     said = dict(line.split(" ") for line in python_in(hardened, ASKED).splitlines())
     conflicts = {path for path, status in said.items() if status == "409"}
+    # Nothing is kept in this one, and an empty word is no feedback.
+    assert said.pop("/v1/feedback") == "400"
     # One that has no repository has nothing to load.
     assert conflicts == {"/v2/repository/models/{name}/load", "/v2/repository/models/{name}/unload"} - {
         path for path, status in said.items() if status == "400"

@@ -77,7 +77,7 @@ def test_the_page_is_whole_and_needs_nothing_else(fleet: Figures) -> None:
     assert "<script" not in text
     assert "http://" not in text.replace("http://www.w3.org", "")
     assert "7 of 10 sites need attention" in text
-    assert "at the vendor&#x27;s" in text
+    assert "Grey: at the vendor" in text
 
 
 def test_a_name_is_only_ever_text(tmp_path: Path) -> None:
