@@ -3,6 +3,8 @@
 #             [--settings FILE] [--token FILE]
 # ./deploy.sh --check | model FOLDER | status | rollback | stop | uninstall [--yes]
 # ./deploy.sh [--name unjar] report list | show N | make | approve N | withhold N | export N - | send | key
+# ./deploy.sh [--name unjar] case list | export REQUEST_ID - [--redact] | wipe
+# ./deploy.sh [--name unjar] support -
 # Runs the server as a hardened container. A candidate starts beside the one that runs and is asked the rows that travel with the
 # model; only when it answers as scikit-learn did does it get the port. Else everything stays as it was.
 #   --check           looks whether this host can run it, and changes nothing
@@ -12,7 +14,7 @@
 #   --settings        lines UNJAR_NAME=VALUE for the server, docs/settings.md; remembered. What it names lies in STATE/NAME/trust,
 #                     which the container sees as /trust: tokens, certificates
 #   --token           where tokens are asked for: a file with one of the scope admin, to ask with; not remembered
-#   report            what the server would tell the vendor, and who decides: docs/report-format.md. `export N -` prints it
+#   report, case, support   what the vendor may be told, and who decides: docs/report-format.md. With - it is printed
 #   --image           without a bundle: the image that build.sh made. Nobody verifies its model: development mode
 #   --state           where releases and the key are kept (/var/lib/unjar for root, else ~/.local/share/unjar)
 # exit: 0 it holds, 1 looked at and not accepted, 2 could not look (no engine, no image, port taken, another deploy.sh at work)
@@ -38,14 +40,14 @@ stop_within_s=30
 say() { echo "deploy: $*"; }
 refuse() { echo "deploy: $*" >&2; exit 1; }
 fail() { echo "deploy: $*" >&2; exit 2; }
-usage() { sed -n '2,18s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,20s/^# //p' "$0" >&2; exit 2; }
 exists() { docker container inspect "$1" >/dev/null 2>&1; }
 
 while [ $# -gt 0 ]; do
     case "$1" in
         --check) command=check; shift; continue ;;
         status | rollback | stop | uninstall) command="$1"; shift; continue ;;
-        report) command=report; shift; break ;;
+        report | case | support) command="$1"; shift; break ;;
         --allow-downgrade) allow_downgrade=yes; shift; continue ;;
         --yes) yes=yes; shift; continue ;;
         model | --port | --host | --image | --name | --state | --key | --settings | --token | --swap) [ -n "${2:-}" ] || usage ;;
@@ -501,10 +503,10 @@ case "$command" in
     check) check; exit $? ;;
     swap) engine; swap; exit $? ;;
     status) engine; status; exit $? ;;
-    report)
+    report | case | support)
         engine
-        exists "$name" || fail "$name: not running, and its reports are asked for inside"
-        docker exec "$name" python -m serving.report "$@"
+        exists "$name" || fail "$name: not running, and what it has kept is asked for inside"
+        docker exec "$name" python -m "serving.$command" "$@"
         exit $? ;;
 esac
 engine

@@ -16,5 +16,6 @@ FROM builder AS model
 COPY conversion conversion
 COPY serving serving
 COPY recommender/data/catalogue.npz recommender/data/
-COPY convert.py model.pkl ./
+# With the rows that went wrong once, where there are any.
+COPY convert.py model.pkl regressions.jso[n] ./
 RUN python convert.py model.pkl --data recommender/data/catalogue.npz --array contour

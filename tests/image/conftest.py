@@ -6,10 +6,12 @@ Where none answers these tests are not collected, and the run says so. In CI (CI
 import os
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.image.engine import HARDENED, Start, docker, remove, remove_images, run, silence
+from tests.image.isolated import Isolated, isolated_engine
 from tests.image.listing import Listing
 
 SILENCE = silence()
@@ -71,6 +73,14 @@ def hardened(start: Start) -> str:
 
 
 @pytest.fixture
+def isolated(tmp_path: Path) -> Iterator[Isolated]:
+    folder = tmp_path / "isolated"
+    folder.mkdir()
+    with isolated_engine(folder) as found:
+        yield found
+
+
+@pytest.fixture
 def name() -> Iterator[str]:
     """A container name for deploy.sh, with nothing under it before or after."""
     chosen = f"unjar-test-{os.getpid()}"
@@ -78,3 +88,4 @@ def name() -> Iterator[str]:
     remove(*all_of_them)
     yield chosen
     remove(*all_of_them)
+    run("docker", "volume", "rm", "--force", f"{chosen}-state")

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import pytest
 
 from tests.bundle import signing
 from tests.image.engine import ROOT, docker, inspect, names, remove, remove_images, run
+from tests.image.isolated import Isolated
 from tests.image.site import KEY, Site, asked, begun, bundle
 from tests.serving import graphs
 
@@ -362,32 +362,8 @@ def test_a_look_at_the_host_changes_nothing(site: Site, image: str) -> None:
     assert not (site.folder / "state").exists()
 
 
-@pytest.fixture
-def isolated(tmp_path: Path) -> Iterator[str]:
-    """The address of a second engine, in a network namespace of its own that leads nowhere."""
-    assert os.geteuid() == 0, "a second engine needs root"
-    assert shutil.which("dockerd"), "a second engine needs dockerd"
-    socket = f"unix://{tmp_path}/docker.sock"
-    flags = f"--data-root {tmp_path}/data --exec-root {tmp_path}/exec --pidfile {tmp_path}/pid -H {socket}"
-    log = (tmp_path / "log").open("wb")
-    engine = subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", f"ip link set lo up; exec dockerd {flags}"], stdout=log, stderr=log
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while run("docker", "version", check=False, env={"DOCKER_HOST": socket}).returncode:
-            assert engine.poll() is None, (tmp_path / "log").read_text()[-3000:]
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        yield socket
-    finally:
-        engine.terminate()
-        engine.wait(60)
-        log.close()
-
-
 def test_a_site_without_a_network_verifies_loads_deploys_and_passes(
-    image: str, isolated: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image: str, isolated: Isolated, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = tmp_path / "image.tar.gz"
     docker("save", "--output", str(tmp_path / "image.tar"), image)
@@ -396,7 +372,7 @@ def test_a_site_without_a_network_verifies_loads_deploys_and_passes(
     made = bundle(tmp_path, image, 1, FIRST, archive=archive)
     site = Site(tmp_path, "unjar-isolated", 8080)
     signing.public(site.key, KEY)
-    there = {"DOCKER_HOST": isolated, "PATH": os.environ["PATH"]}
+    there = {"DOCKER_HOST": isolated.address, "PATH": os.environ["PATH"]}
     began = time.monotonic()
     flags = ("--key", str(site.key), "--port", "8080")
     done = run(*site.command(made / "deploy.sh", *flags), check=False, env=there, timeout_s=180)
