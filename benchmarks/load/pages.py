@@ -119,6 +119,28 @@ def uvloops() -> str:
     return "\n".join(lines) + "\n"
 
 
+def telemetry() -> str:
+    path = UVLOOP.parent / "telemetry.json"
+    if not path.exists():
+        return ""
+    result = json.loads(path.read_text())
+    first = result["ways"]["nothing kept"]
+    lines = [
+        "\n## What keeping counts costs\n",
+        f"`benchmarks/telemetry.py`: the same server, {result['rounds']} rounds of {result['seconds']:g} s, interleaved;"
+        f" {result['machine']}; commit {result['commit']}.",
+        "Requests per second of those when nothing is kept, and processor time.\n",
+        "| what is kept | JSON, 1 row, 64 conn. | CPU µs | 1 conn. | binary, 1024 rows, 16 conn. | errors | wrong |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for way, cells in result["ways"].items():
+        many, one, large = (cells[key]["per_s"] / first[key]["per_s"] for key in cells)
+        faults = " | ".join(str(sum(cell[name] for cell in cells.values())) for name in ("errors", "wrong"))
+        cpu = cells["v2json 1 64"]["cpu_us"]
+        lines.append(f"| {way} | {many:.3f} | {cpu:.1f} | {one:.3f} | {large:.3f} | {faults} |")
+    return "\n".join(lines) + "\n"
+
+
 def endurance() -> str:
     """What else was measured, of those files that are there."""
     found = {path.stem: json.loads(path.read_text()) for path in UVLOOP.parent.glob("*.json")}
@@ -193,7 +215,7 @@ onnxruntime alone, in process: {", ".join(f"{us:.0f} µs for {rows} rows" for ro
 {promises(result)}
 
 {reasons(result)}
-{uvloops()}{endurance()}"""
+{telemetry()}{uvloops()}{endurance()}"""
     )
 
 

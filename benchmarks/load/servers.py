@@ -88,22 +88,26 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(contender: Contender, model: str, python: str = sys.executable) -> Iterator[Running]:
+def running(
+    contender: Contender, model: str, python: str = sys.executable, extra: dict[str, str] | None = None
+) -> Iterator[Running]:
+    """extra: settings beside those of production; an empty one is left out."""
     port = free_port()
     kept = {key: value for key, value in os.environ.items() if not key.startswith("UNJAR_")} | {"OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:
         peer = next((peer for peer in PEERS if peer.name == contender.name), None)
         if peer is not None:
-            command, extra = peer.prepare(Path(folder), model, port)
+            command, given = peer.prepare(Path(folder), model, port)
         elif contender.name.startswith("unjar"):
             command = [python, str(ROOT / "server.py"), "--model", model, "--name", "model", "--port", str(port)]
-            extra = MALLOC | ({"UNJAR_FRONT": "asgi"} if contender.name == "unjar-asgi" else {})
+            given = MALLOC | {"UNJAR_STATE": f"{folder}/state"} | ({"UNJAR_FRONT": "asgi"} if "asgi" in contender.name else {})
+            given = {name: value for name, value in (given | (extra or {})).items() if value}
         else:
             kind = {"naive-sklearn": "sklearn", "naive-onnxruntime": "ort", "asgi-echo": "echo"}[contender.name]
-            command, extra = [python, "-m", "benchmarks.load.naive", kind, model, str(port)], {"PYTHONPATH": str(ROOT)}
+            command, given = [python, "-m", "benchmarks.load.naive", kind, model, str(port)], {"PYTHONPATH": str(ROOT)}
         with (Path(folder) / "log").open("wb") as log:
             process = subprocess.Popen(
-                ["taskset", "-c", str(SERVER_CORE), *command], cwd=folder, env=kept | extra, stdout=log, stderr=log,
+                ["taskset", "-c", str(SERVER_CORE), *command], cwd=folder, env=kept | given, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
         found = Running(contender, process, port, time.monotonic())

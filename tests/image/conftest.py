@@ -7,6 +7,7 @@ import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -73,10 +74,9 @@ def hardened(start: Start) -> str:
 
 
 @pytest.fixture
-def isolated(tmp_path: Path) -> Iterator[Isolated]:
-    folder = tmp_path / "isolated"
-    folder.mkdir()
-    with isolated_engine(folder) as found:
+def isolated() -> Iterator[Isolated]:
+    # A socket's path has at most 107 letters.
+    with TemporaryDirectory(prefix="unjar-") as folder, isolated_engine(Path(folder)) as found:
         yield found
 
 
