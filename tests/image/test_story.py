@@ -130,7 +130,12 @@ def test_a_bug_from_the_mail_to_the_fix(stage: Stage, capsys: pytest.CaptureFixt
     time.sleep(7)
     assert stage.engine.shell(f'docker exec unjar python -c "{AN_HOUR_PASSES}"', site).returncode == 0
     shown = stage.play(2, ID=mail["id"]).stdout
-    assert '"answered": 300' in shown
+    told = json.loads((site / "report-000001.json").read_text())
+    assert json.dumps(told["report"]["chain"]) in shown, "what leaves is what was shown"
+    (model,) = told["report"]["models"]
+    # And a few that deploy.sh has asked.
+    assert 300 <= sum(hour["requests"]["answered"] for hour in model["hours"]) < 320
+    assert model["outcomes"]["verdict"] == [100, 200]
     case = json.loads((site / "case.json").read_text())
     assert case["request_id"] == mail["id"]
 
