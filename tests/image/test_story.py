@@ -162,7 +162,7 @@ def test_a_bug_from_the_mail_to_the_fix(stage: Stage, capsys: pytest.CaptureFixt
     assert "unheard" in said or "shadow" in said or "answers" in said
     assert "release: 2" in said
 
-    again = stage.day("only ask")
+    again = stage.day("again")
     assert again["version"] != mail["version"]
     assert np.abs(np.array(again["answer"]) - right[0]).max() < 1e-4
     with capsys.disabled():
