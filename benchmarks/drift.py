@@ -1,8 +1,8 @@
 """python -m benchmarks.drift: how often is a shift cried without one, and how often is a real one seen?
 
-For several widths and sizes of samples, against the index's usual fixed limits 0.1 and 0.2 and, where they are installed (scripts/tool
-drift), Evidently's and NannyML's own verdicts on the same rows. Reference: 2,000 rows. A site's rows are drawn from the same
-distribution, or with the first column moved by 0.2 of its spread, or with columns that go together taken apart. Results:
+For several widths and sizes of samples, against the index's usual fixed limits 0.1 and 0.2 and, where they are installed
+(scripts/tool evidently, nannyml), others' own verdicts on the same rows. Reference: 2,000 rows. A sample is drawn from the
+same distribution, or with the first column moved by 0.2 of its spread, or with columns that go together taken apart. Results:
 benchmarks/results/drift.json.
 """
 

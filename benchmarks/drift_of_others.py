@@ -1,7 +1,6 @@
 """python drift_of_others.py evidently|nannyml ROWS.npz: does this library see a shift, sample by sample? Prints a JSON list.
 
-Each with its own defaults: Evidently's preset calls a dataset drifted when half of its columns are; since one column is what may have
-moved, any column counts here as well. NannyML's univariate calculator with its own thresholds, any column.
+Each with its own defaults, and any column counts: Evidently's preset for drift of a dataset, NannyML's univariate calculator.
 """
 
 import json

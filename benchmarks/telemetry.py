@@ -39,14 +39,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--only", nargs="+", default=list(WAYS), choices=list(WAYS))
     given = parser.parse_args()
-    taken: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+    ways = {way: extra for way, extra in WAYS.items() if way in given.only}
+    taken: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as folder:
         model = _model(Path(folder))
         session = open_session(Path(model).read_bytes())
         X = np.random.default_rng(1).normal(3, 2, (4096, 128))
         for _ in range(given.rounds):
-            for way, extra in WAYS.items():
+            for way, extra in ways.items():
                 taken[way].append(_sample(way, extra, model, session, X, given.seconds))
     result = {**described(), "rounds": given.rounds, "seconds": given.seconds, "ways": {}}
     for way, samples in taken.items():

@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 
 from serving import VERSION, docs_page, schema
 from serving.envelope import Envelope
-from serving.errors import Conflict, InvalidInput, InvalidJson, MethodNotAllowed, NotFound, Refusal
-from serving.front import FEEDBACK, MODEL, STATUS, VERSIONED
+from serving.errors import Conflict, InvalidInput, MethodNotAllowed, NotFound, Refusal
+from serving.front import MODEL, NOTHING_KEPT, STATUS, VERSIONED
 from serving.inference import Inference
 from serving.limits import BodyLimit
 from serving.release import Opened
@@ -24,8 +24,6 @@ from serving.settings import Settings
 
 if TYPE_CHECKING:
     from serving.telemetry.recorder import Recorder
-
-NOTHING_KEPT = "this server keeps no counts; UNJAR_STATE names the folder for them"
 EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
 
 
@@ -73,21 +71,6 @@ def _add_metadata(app: FastAPI, inference: Inference) -> None:
 def _add_telemetry(app: FastAPI, inference: Inference, settings: Settings, recorder: "Recorder | None") -> None:
     # While this application is made code may be loaded, and later no more.
     from serving.telemetry import status_page
-    from serving.telemetry.feedback import read
-
-    @app.post(
-        FEEDBACK, tags=["feedback"], status_code=202, openapi_extra=schema.FEEDBACK, responses=schema.answers("Noted", 202)
-    )
-    async def learn(request: Request) -> Response:
-        """What became of an answer; counted here, by bins."""
-        try:
-            request_id, bins = read(orjson.loads(await request.body()))
-        except orjson.JSONDecodeError as error:
-            raise InvalidJson(f"the request is not JSON: {error.msg} at byte {error.pos}") from None
-        if recorder is None:
-            raise Conflict(NOTHING_KEPT)
-        recorder.learn(request_id, bins)
-        return _json({"request_id": request_id, "noted": [kind for kind, _ in bins]}, 202)
 
     @app.get(STATUS, include_in_schema=False)
     async def status() -> Response:
@@ -118,9 +101,9 @@ def _trust(inference: Inference) -> dict[str, Any]:
     return (Opened(b"", "") if inference.served is None else inference.served.opened).describe()
 
 
-def _json(value: Any, status: int = 200) -> Response:
+def _json(value: Any) -> Response:
     body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, status, headers={"content-type": "application/json"})
+    return Response(body, headers={"content-type": "application/json"})
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -21,6 +21,7 @@ from serving.exchange import Desk, Exchange, Reply, read_head, refused, request_
 from serving.inference import SAFE
 from serving.limits import App, Receive, Scope, Send, too_large
 from serving.logs import event
+from serving.telemetry.feedback import read as read_feedback
 
 if TYPE_CHECKING:
     from serving.promotion import Promotion
@@ -35,6 +36,7 @@ REPOSITORY = "/v2/repository"
 INDEX, LOAD, UNLOAD = f"{REPOSITORY}/index", REPOSITORY + "/models/{name}/load", REPOSITORY + "/models/{name}/unload"
 OF_REPOSITORY = re.compile(REPOSITORY + r"/(?:index|models/([^/]+)/(load|unload))")
 MAX_ORDER_BYTES = 1 << 16
+NOTHING_KEPT = "this server keeps no counts; UNJAR_STATE names the folder for them"
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 OF_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/(infer|ready|stats)")
 
@@ -47,6 +49,8 @@ class Front:
     ) -> None:
         self.desk = desk
         self.promotion: Promotion | None = None
+        # Who notes feedback, where anybody does.
+        self.learn: Callable[[str, list[tuple[str, int]]], None] | None = None
         self._make_cold = make_cold
         self._span = span
         self._cold: App | None = None
@@ -56,6 +60,8 @@ class Front:
         if scope["type"] == "lifespan":
             return await self._live(receive, send)
         path = scope["path"]
+        if path == FEEDBACK:
+            return await send_reply(await self._feedback(scope, receive), send)
         if path in FIXED:
             return await send_reply(self._plain(path, "", None, scope), send)
         match = OF_MODEL.fullmatch(path)
@@ -157,6 +163,31 @@ class Front:
         else:
             reply = _json_reply(said, identity)
         self.desk.metrics.request(route, reply.status, time.perf_counter() - started)
+        return reply
+
+    async def _feedback(self, scope: Scope, receive: Receive) -> Reply:
+        """What became of an answer."""
+        started, head = time.perf_counter(), read_head(scope["headers"])
+        identity = request_id(head)
+        try:
+            self.desk.admit(head, "infer")
+            if scope["method"] != "POST":
+                raise MethodNotAllowed(f"{scope['method']} is not allowed here; allowed: POST", {"allow": "POST"})
+            try:
+                said = orjson.loads(await _body(receive))
+            except orjson.JSONDecodeError as error:
+                raise InvalidJson(f"the request is not JSON: {error.msg} at byte {error.pos}") from None
+            answer, bins = read_feedback(said)
+            if self.learn is None:
+                raise Conflict(NOTHING_KEPT)
+            self.learn(answer, bins)
+        except Refusal as refusal:
+            self.desk.metrics.refused(refusal.code)
+            reply = refused(refusal, identity)
+        else:
+            noted = {"request_id": answer, "noted": [kind for kind, _ in bins]}
+            reply = _json_reply(noted, identity)._replace(status=202)
+        self.desk.metrics.request(FEEDBACK, reply.status, time.perf_counter() - started)
         return reply
 
     async def _ordered(self, promotion: "Promotion", name: str | None, verb: str | None, body: bytes) -> object:

@@ -26,7 +26,7 @@ ROUTES = (
     "/v1/feedback", "/status", "/docs", "/openapi.json", "other",
 )  # fmt: skip
 # 0 stands for any other.
-CODES = (0, *sorted({200, 499, *(refusal.status for refusal in REFUSALS)}))
+CODES = (0, *sorted({200, 202, 499, *(refusal.status for refusal in REFUSALS)}))
 REASONS = tuple(refusal.code for refusal in REFUSALS)
 REQUEST_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 RUN_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)

@@ -183,6 +183,7 @@ class _Life:
 
         self.recorder = Recorder(self.settings, lambda: self.inference.ledgers)
         self.desk.capture = self.recorder.capture
+        self.front.learn = self.recorder.learn
         self.recorder.start()
 
     def _seal(self) -> None:

@@ -99,9 +99,9 @@ def _body(name: str) -> Json:
     return {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
 
 
-def answers(name: str, status: int = 200) -> dict[int | str, Json]:
+def answers(name: str) -> dict[int | str, Json]:
     return {
-        status: {"description": "The answer", **_body(name)},
+        200: {"description": "The answer", **_body(name)},
         "4XX": {"description": "A refusal", **_body("Error")},
         503: {"description": "Not ready", **_body("Error")},
     }
@@ -155,18 +155,29 @@ def _order(summary: str, answer: str, *placeholders: str) -> Json:
     return {"post": said | {"requestBody": {"required": False, **_body("Order")}}}
 
 
+REFUSED = {"description": "A refusal", **_body("Error")}
+SAID = "What became of an answer; counted here, by bins"
 FEEDBACK: Json = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/Feedback"},
-                "example": {"request_id": "c8e70de10c15486015b0000000000031", "outcome": "accepted"},
-            }
+    "post": {
+        "tags": ["feedback"],
+        "summary": SAID,
+        "description": SAID,
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/Feedback"},
+                    "example": {"request_id": "c8e70de10c15486015b0000000000031", "outcome": "accepted"},
+                }
+            },
+        },
+        "responses": {
+            "202": {"description": "It was noted", **_body("Noted")},
+            "4XX": REFUSED,
+            "503": {**REFUSED, "description": "Not ready"},
         },
     }
 }
-REFUSED = {"description": "A refusal", **_body("Error")}
 READY, STATS = "Is this model ready to answer?", "How often was the model asked, and how long did it take?"
 # Answered before FastAPI, which therefore does not know them.
 HOT_PATHS: Json = {
@@ -176,6 +187,7 @@ HOT_PATHS: Json = {
     front.READY: _get("health", "Did the model's verification rows hold on this machine?", _body("Ready")),
     f"{front.MODEL}/ready": _get("health", READY, _body("ModelReady"), "name"),
     f"{front.VERSIONED}/ready": _get("health", READY, _body("ModelReady"), "name", "version"),
+    front.FEEDBACK: FEEDBACK,
     front.METRICS: _get("figures", "Counts and times in Prometheus' text format", {"content": {"text/plain": {}}}),
     front.ALL_STATS: _get("figures", STATS, _body("Statistics")),
     f"{front.MODEL}/stats": _get("figures", STATS, _body("Statistics"), "name"),
