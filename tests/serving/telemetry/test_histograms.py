@@ -103,6 +103,17 @@ def test_too_few_rows_are_an_answer() -> None:
     assert set(verdicts(REFERENCE, 99, 5.0, 3)) == {"not enough data"}
 
 
+def test_a_column_of_which_nothing_was_told_says_nothing() -> None:
+    asked = sites.rows(1000, 7)
+    counts = REFERENCE.histograms.count({"X": asked}, {"predict": asked[:, :2] * 3})
+    counts[: REFERENCE.histograms.inputs[0].size] = 0
+    assert REFERENCE.histograms.distance is not None
+    counts[-REFERENCE.histograms.distance.bins.size :] = 0
+    verdict = judge(REFERENCE, counts)
+    assert verdict.word == "as at the vendor's"
+    assert "X[0]" not in [shift.name for shift in verdict.shifts]
+
+
 def test_bins_that_do_not_grow_are_no_bins() -> None:
     with pytest.raises(ValueError, match="edges that grow"):
         Histograms.from_json({"inputs": [{"tensor": "X", "column": 0, "edges": [2, 1]}], "outputs": []})
