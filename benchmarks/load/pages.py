@@ -198,8 +198,8 @@ def _wire(of: Result) -> str:
 
 def _counts(of: Result) -> str:
     return (
-        f"{of['answered']:,} requests to two processes, one killed in the midst and all in the end: {of['in_the_store']:,} are in"
-        f" the store; {of['lost']:,} were not written yet, {of['allowed']:,} may be"
+        f"{of['answered']:,} requests to two processes, one killed in the midst and all in the end: {of['in_the_store']:,} are"
+        f" in the store; {of['lost']:,} were not written yet, {of['allowed']:,} may be"
     )
 
 
