@@ -144,7 +144,15 @@ def telemetry() -> str:
 def endurance() -> str:
     """What else was measured, of those files that are there."""
     found = {path.stem: json.loads(path.read_text()) for path in UVLOOP.parent.glob("*.json")}
-    said = {"soak": _soak, "kill": _kill, "crosstalk": _crosstalk, "fuzz": _fuzz, "wire_fuzz": _wire}
+    said = {
+        "soak": _soak,
+        "kill": _kill,
+        "crosstalk": _crosstalk,
+        "fuzz": _fuzz,
+        "wire_fuzz": _wire,
+        "counts": _counts,
+        "fleet": _fleet,
+    }
     rows = [
         f"| `benchmarks/{name}.py` | {say(found[name])} | {found[name]['commit']} |"
         for name, say in said.items()
@@ -186,6 +194,20 @@ def _fuzz(of: Result) -> str:
 
 def _wire(of: Result) -> str:
     return f"{of['requests']:,} odd requests at a running server: {len(of['wrong'])} times 5xx, no answer or one out of shape"
+
+
+def _counts(of: Result) -> str:
+    return (
+        f"{of['answered']:,} requests to two processes, one killed in the midst and all in the end: {of['in_the_store']:,} are"
+        f" in the store; {of['lost']:,} were not written yet, {of['allowed']:,} may be"
+    )
+
+
+def _fleet(of: Result) -> str:
+    return (
+        f"{of['sites']:,} sites, {of['days']} reports each of 24 hours ({of['bytes'] / 1e9:.1f} GB): verified and added in"
+        f" {of['ingest_s'] / 60:.1f} min, the page made in {of['report_s']:.0f} s"
+    )
 
 
 def write(result: Result) -> None:

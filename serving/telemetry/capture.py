@@ -5,7 +5,9 @@ first, and never more bytes than the setting allows. Who may ask for one by its 
 """
 
 import base64
+import contextlib
 import json
+import logging
 import sqlite3
 import time
 import zlib
@@ -14,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serving.telemetry.store import private
+from serving.logs import event
+from serving.telemetry.store import opened, private
 
 if TYPE_CHECKING:
     from serving.exchange import Exchange, Reply
@@ -64,6 +67,7 @@ class Capture:
         self._failed: deque[Kept] = deque(maxlen=MOST_FAILED)
         self._good: deque[Kept] = deque(maxlen=MOST_GOOD)
         self._bytes = 0
+        self._problem: str | None = None
 
     def keep(self, exchange: "Exchange", reply: "Reply") -> None:
         """On the loop's thread. Without its body a request that was refused early is no case."""
@@ -78,6 +82,23 @@ class Capture:
             bytes(body), reply.status, _lines(reply.lines), bytes(reply.body), exchange.digest,
         )  # fmt: skip
         (self._failed if failed else self._good).append(kept)
+
+    def keep_safe(self, rejected: list[str]) -> None:
+        """As `flush`; what the disk will not have is not kept, and counts do not wait for it."""
+        try:
+            self.flush(rejected)
+            self._problem = None
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            if said != self._problem:
+                event("requests_not_kept", level=logging.ERROR, error=error, folder=str(self.folder))
+            self._problem = said
+
+    def forget(self, before: float) -> None:
+        """Those of before then, in seconds since 1970. Raises sqlite3.Error or OSError."""
+        if (self.folder / NAME).exists():
+            with contextlib.closing(open_captures(self.folder)) as base:
+                base.execute("DELETE FROM captures WHERE time < ?", (before,))
 
     def flush(self, rejected: list[str]) -> None:
         """On the recorder's thread. Raises sqlite3.Error or OSError."""
@@ -120,9 +141,13 @@ def evict(base: sqlite3.Connection, most_bytes: int) -> None:
 def open_captures(folder: Path) -> sqlite3.Connection:
     """Raises sqlite3.Error or OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    base = sqlite3.connect(folder / NAME, timeout=5.0, isolation_level=None)
-    private(folder / NAME)
-    # What is deleted is overwritten; an empty file gives its room back.
+    return opened(folder / NAME, _open)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    base = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+    private(path)
+    # What is deleted is overwritten.
     base.execute("PRAGMA secure_delete = ON")
     base.executescript(TABLE)
     return base

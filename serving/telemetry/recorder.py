@@ -87,6 +87,8 @@ class Recorder:
         while not self._stopping:
             self._wake.wait(FLUSH_S)
             self.flush()
+        # Told to stop in the midst of the last one.
+        self.flush()
         if self._store is not None:
             self._store.close()
 
@@ -129,7 +131,7 @@ class Recorder:
         said = [one for one in list(self._said) if one[0] <= before]
         if self.capture is not None:
             # A user's no is worth keeping the request for.
-            self.capture.flush([request_id for _, request_id, bins in said if ("verdict", 1) in bins])
+            self.capture.keep_safe([request_id for _, request_id, bins in said if ("verdict", 1) in bins])
         if not (self._pending or said or self._asked or strange):
             return
         with store.change():
@@ -150,6 +152,8 @@ class Recorder:
             store.forget(int(before // HOUR_S))
             due = self.settings.reports != "off" and is_due(store, self.settings.report_hours, clock)
         self.outbox.forget(before)
+        if self.capture is not None:
+            self.capture.forget(before)
         if due:
             sequence = self.outbox.make(store, self.settings.fewest_rows, clock)
             with store.change():

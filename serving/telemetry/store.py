@@ -13,7 +13,7 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ NAME = "telemetry.db"
 BUSY_S = 5.0
 HOUR_S, DAY_S = 3600, 86_400
 # Identities are kept as the first bytes of their SHA-256: enough to find one, none to read.
-MOST_IDENTITIES, MOST_OUTCOMES = 100_000, 1_000_000
+MOST_IDENTITIES, MOST_OUTCOMES = 100_000, 200_000
 TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS models (digest TEXT PRIMARY KEY, said TEXT NOT NULL);
@@ -72,29 +72,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            self._set_aside(error)
-            self._open()
-
-    def _open(self) -> None:
-        self._base = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        private(self.path)
-        self._base.execute("PRAGMA journal_mode = WAL")
-        self._base.execute("PRAGMA synchronous = NORMAL")
-        self._base.execute("PRAGMA journal_size_limit = 4194304")
-        self._base.executescript(TABLES)
-
-    def _set_aside(self, error: Exception) -> None:
-        self._base.close()
-        aside = self.path.with_name(f"{self.path.name}.unreadable-{time.time_ns()}")
-        for suffix in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(f"{self.path}{suffix}", f"{aside}{suffix}")
-        event("telemetry_set_aside", level=logging.ERROR, file=str(aside), error=error)
+        self._base = opened(self.path, _open)
 
     def close(self) -> None:
         self._base.close()
@@ -203,21 +181,44 @@ class Store:
         """What is older than it may be kept, and of what only so many may be kept, the oldest."""
         self._base.execute("DELETE FROM windows WHERE hour < ?", (before_hour,))
         self._base.execute("DELETE FROM outcomes WHERE hour < ?", (before_hour,))
-        for table, most in (("asked", MOST_IDENTITIES), ("outcomes", MOST_OUTCOMES)):
+        # Identities are digests, so these are any of them; outcomes that a report has go first.
+        for table, most, order in (("asked", MOST_IDENTITIES, "id"), ("outcomes", MOST_OUTCOMES, "report IS NULL, hour")):
             (rows,) = self._base.execute(f"SELECT count(*) FROM {table}").fetchone()
             if rows > most:
-                # Identities are digests, so these are any of them.
-                self._base.execute(f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} LIMIT ?)", (rows - most,))
-
-    def wipe(self) -> None:
-        for table in ("windows", "asked", "outcomes"):
-            self._base.execute(f"DELETE FROM {table}")
+                chosen = f"SELECT id FROM {table} ORDER BY {order} LIMIT ?"
+                self._base.execute(f"DELETE FROM {table} WHERE id IN ({chosen})", (rows - most,))
 
 
 def private(path: Path) -> None:
     """Nobody else on the host reads it, where the file system knows of such things."""
     with contextlib.suppress(OSError):
         os.chmod(path, 0o600)
+
+
+def opened(path: Path, open_it: Callable[[Path], sqlite3.Connection]) -> sqlite3.Connection:
+    """A file that is no database, or a broken one, is set aside first, and never deleted. Raises sqlite3.Error or OSError."""
+    try:
+        return open_it(path)
+    except sqlite3.DatabaseError as error:
+        # Those that say what the disk will not do are of a kind of their own.
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        aside = path.with_name(f"{path.name}.unreadable-{time.time_ns()}")
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{path}{suffix}", f"{aside}{suffix}")
+        event("telemetry_set_aside", level=logging.ERROR, file=str(aside), error=error)
+        return open_it(path)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    base = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    private(path)
+    base.execute("PRAGMA journal_mode = WAL")
+    base.execute("PRAGMA synchronous = NORMAL")
+    base.execute("PRAGMA journal_size_limit = 4194304")
+    base.executescript(TABLES)
+    return base
 
 
 def _text(counts: Any) -> str:

@@ -20,7 +20,8 @@ from serving.telemetry.outbox import STATES
 EVENTS = frozenset((
     "listening", "ready", "all_ready", "stopped", "refused", "request_failed", "load_failed", "front_is_asgi", "rollout",
     "process_started", "process_died", "process_not_started", "release_verified", "release_expires", "development_mode",
-    "telemetry_not_kept", "telemetry_kept_again", "telemetry_set_aside", "report_made", "report_sent", "report_not_sent",
+    "telemetry_not_kept", "requests_not_kept", "telemetry_kept_again", "telemetry_set_aside",
+    "report_made", "report_sent", "report_not_sent",
     "unpickling_refused", "process_refused", "code_refused", "tokens_read", "tokens_kept",
 ))  # fmt: skip
 WORD = re.compile(r"[A-Za-z0-9 ()@._:+-]{0,80}")

@@ -16,6 +16,7 @@ import pytest
 
 from serving.telemetry.capture import Capture, Kept, find, listed, open_captures, wipe
 from serving.telemetry.case import content_of
+from serving.telemetry.recorder import Recorder
 from tests.serving.asking import ROOT, Running, Start, environment, question
 from tests.serving.telemetry import sites
 from tests.serving.telemetry.sites import DIGEST
@@ -165,6 +166,27 @@ def test_what_was_kept_comes_back_as_it_was(tmp_path: Path) -> None:
     assert find(tmp_path, "r3") == kept(3)
     assert find(tmp_path, "r4") is None
     assert wipe(tmp_path) == 1
+
+
+def test_a_file_of_requests_that_cannot_be_read_is_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "captures.db").write_text("this is no database, whatever it is called")
+    assert filled(tmp_path, 10**6, [kept(3)]) == ["r3"]
+    assert len(list(tmp_path.glob("captures.db.unreadable-*"))) == 1
+
+
+def test_counts_do_not_wait_for_requests_that_the_disk_will_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(sites.settings(tmp_path, capture="all"), list)
+    assert recorder.capture is not None
+    recorder.capture._good.append(kept(1))
+    monkeypatch.setattr(Capture, "flush", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    recorder.flush()
+    assert recorder.problem is None
+
+
+def test_what_is_too_old_is_not_kept(tmp_path: Path) -> None:
+    filled(tmp_path, 10**6, [kept(3), kept(9)])
+    Capture(tmp_path, "all", 10**6).forget(5.0)
+    assert [one[0] for one in listed(tmp_path)] == ["r9"]
 
 
 def test_nobody_else_on_the_host_reads_it(tmp_path: Path) -> None:

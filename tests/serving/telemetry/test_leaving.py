@@ -24,6 +24,7 @@ from serving.telemetry.store import HOUR_S, Store
 from tests.serving.asking import Start, question
 from tests.serving.telemetry import sites
 from tests.serving.telemetry.sites import DIGEST, tallied
+from tests.serving.telemetry.test_case import command, kept_in
 from tests.serving.test_no_egress import FILTERED
 
 NUMBERS = (1234.56789, -0.0087654321, 7654321.25, 31.4159274)
@@ -100,6 +101,30 @@ def test_no_canary_is_anywhere(start: Start, tmp_path: Path) -> None:
     assert any(name.startswith("outbox/waiting/") for name in artefacts)
     assert any(name.startswith("bins ") and any(content) for name, content in artefacts.items())
     assert found(artefacts) == []
+
+
+def test_no_canary_is_in_a_redacted_case_or_a_support_bundle(start: Start, tmp_path: Path) -> None:
+    state, asked = tmp_path / "state", question([*NUMBERS[:3]], id=WORDS[0])
+    model = tmp_path / "model.onnx"
+    model.write_bytes(sites.model_with_bins())
+    server = start(model.read_bytes(), UNJAR_STATE=str(state), UNJAR_CAPTURE="all")
+    headers = {"authorization": f"Bearer {WORDS[2]}", "x-part": WORDS[1]}
+    raw = np.array([NUMBERS[:3]], "<f4").tobytes()
+    entry = {"name": "X", "datatype": "FP32", "shape": [1, 3], "parameters": {"binary_data_size": len(raw)}}
+    head = json.dumps({"id": WORDS[0], "inputs": [entry]}).encode()
+    length = {"inference-header-content-length": str(len(head))}
+    for content, more in ((json.dumps(asked).encode(), {}), (head + raw, length), (WORDS[3].encode(), {})):
+        httpx.post(f"{server.url}/v2/models/test/infer", content=content, headers=headers | more)
+    kept = kept_in(state, 3)
+    whole = {f"case {name}": command(state, "case", "export", name, "-").stdout for name in kept}
+    assert len(found(whole)) >= 3, "as they came they hold them"
+    given = {"UNJAR_MODEL": str(model), "UNJAR_REPORT_URL": f"https://{WORDS[4]}.example/"}
+    shown = {f"case {name}": command(state, "case", "export", name, "-", "--redact", **given).stdout for name in kept}
+    assert all(b'"redacted": true' in content for content in shown.values())
+    flags = ("--log", str(server.log), "--url", server.url)
+    shown["bundle"] = command(state, "support", "-", *flags, **given).stdout
+    assert b"facts.json" in shown["bundle"]
+    assert found(shown) == []
 
 
 def test_the_search_finds_what_a_sketch_of_raw_values_would_leave() -> None:
