@@ -11,19 +11,27 @@ WORTH_BYTES = 16 << 20
 
 
 class Heap:
-    """`settle` is called now and then while nobody waits."""
+    """`settle` is called every second."""
 
     def __init__(self) -> None:
         # Looked up once, before the guard is sealed; another C library has no such function.
         self._trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        self._settled = 0
+        self._least = 0
+        self._runs = -1.0
+        self._due = False
 
-    def settle(self, resident_bytes: int) -> int:
-        """Gives back what can be, when the process has grown since it last did. Returns what it holds to be settled now."""
-        if self._settled == 0 or resident_bytes < self._settled:
-            self._settled = resident_bytes
-        elif self._trim is not None and resident_bytes > self._settled + WORTH_BYTES:
+    def settle(self, resident_bytes: int, runs: float) -> None:
+        """Gives back what can be in the first second without a run of the model, when the process has grown.
+
+        runs: of the model, so far. What a process holds between two requests of a burst says nothing, so nothing is done then.
+        """
+        busy, self._runs = runs != self._runs, runs
+        if busy:
+            self._due = True
+            return
+        if self._due and self._trim is not None and resident_bytes > self._least + WORTH_BYTES and self._least:
             self._trim(0)
-            # What is still there is in use; it is looked at again when more is.
-            self._settled = 0
-        return self._settled
+        elif not self._due or not self._least:
+            # As little as it ever holds in peace.
+            self._least = min(self._least or resident_bytes, resident_bytes)
+        self._due = False

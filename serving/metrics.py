@@ -183,6 +183,11 @@ class Metrics:
         own[_FILES] = len(os.listdir("/proc/self/fd"))
 
     @property
+    def runs(self) -> float:
+        """Of the model, by this process."""
+        return sum(self._own[_RUN + 1 : _RUN + 2 + len(RUN_S)])
+
+    @property
     def resident_bytes(self) -> int:
         """As it was last looked up."""
         return int(self._own[_MEMORY])

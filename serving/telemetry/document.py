@@ -12,14 +12,14 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from typing import TYPE_CHECKING, Any
 
 from serving.metrics import BATCH, REQUEST_S
 from serving.telemetry import feedback, tally
+
+if TYPE_CHECKING:
+    # 9 MB of memory that a server needs once a day, when it makes a report.
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 FORMAT = "unjar-report/1"
 MOST_BYTES = 64 << 20
@@ -55,7 +55,11 @@ class Report:
     def digest(self) -> str:
         return hashlib.sha256(canonical(self.said)).hexdigest()
 
-    def signed_by(self, key: ec.EllipticCurvePublicKey) -> bool:
+    def signed_by(self, key: "ec.EllipticCurvePublicKey") -> bool:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec
+
         try:
             key.verify(self.signature, canonical(self.said), ec.ECDSA(hashes.SHA256()))
         except InvalidSignature:
@@ -68,24 +72,24 @@ def canonical(said: Any) -> bytes:
     return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
-def fingerprint(key: ec.EllipticCurvePublicKey) -> str:
+def fingerprint(key: "ec.EllipticCurvePublicKey") -> str:
+    from cryptography.hazmat.primitives import serialization
+
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()
 
 
-def sign(said: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> bytes:
+def sign(said: dict[str, Any], key: "ec.EllipticCurvePrivateKey") -> bytes:
     """The file. Raises NotAReport for what no report may hold."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     check(said)
     signature = key.sign(canonical(said), ec.ECDSA(hashes.SHA256()))
     page = {"report": said, "signature": base64.b64encode(signature).decode()}
     # Lists of counts on one line each: a person should be able to read all of it.
     text = COUNTS.sub(lambda found: re.sub(r"\s+", " ", found[0]), json.dumps(page, indent=1, ensure_ascii=True))
     return text.encode() + b"\n"
-
-
-def rehearse() -> None:
-    """Loads what signing loads when it is first done."""
-    ec.generate_private_key(ec.SECP256R1()).sign(b"", ec.ECDSA(hashes.SHA256()))
 
 
 def read(content: bytes) -> Report:

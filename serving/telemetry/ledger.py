@@ -21,7 +21,7 @@ from serving.telemetry.histograms import Counts
 
 ROWS_PER_S = 256
 # Before the next count at most so many are kept; when there would be more, fewer are taken.
-MOST_ROWS = 2048
+MOST_ROWS = 768
 # Of identities that clients chose, for feedback.
 MOST_ASKED = 4096
 MARK = 8

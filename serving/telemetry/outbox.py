@@ -15,16 +15,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from serving import VERSION, runtime
 from serving.telemetry import document, suppression, tally
 from serving.telemetry.feedback import BINS
 from serving.telemetry.store import DAY_S, HOUR_S, Store, Window
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 WAITING, APPROVED, SENT, WITHHELD = STATES = ("waiting", "approved", "sent", "withheld")
 KEY, PUBLIC = "site.key", "site.pub"
@@ -54,8 +55,11 @@ class Outbox:
         self.state = state
         self.folder = state / "outbox"
 
-    def key(self) -> ec.EllipticCurvePrivateKey:
+    def key(self) -> "ec.EllipticCurvePrivateKey":
         """The site's own, made when it is first needed; its public half lies beside it. Raises OSError or ValueError."""
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
         path = self.state / KEY
         if not path.exists():
             self._make_key(path)
@@ -65,6 +69,9 @@ class Outbox:
         return found
 
     def _make_key(self, path: Path) -> None:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
         key = ec.generate_private_key(ec.SECP256R1())
         private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

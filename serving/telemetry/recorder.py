@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from serving import guard
 from serving.logs import event
 from serving.settings import Settings
-from serving.telemetry import document, tally
+from serving.telemetry import tally
 from serving.telemetry.capture import Capture
 from serving.telemetry.feedback import identity
 from serving.telemetry.histograms import Counts
@@ -65,7 +66,6 @@ class Recorder:
 
     def start(self) -> None:
         """Loads what it will need, as later no code may be."""
-        document.rehearse()
         if self.settings.reports == "auto":
             from serving.telemetry import outgoing
 
@@ -155,7 +155,9 @@ class Recorder:
         if self.capture is not None:
             self.capture.forget(before)
         if due:
-            sequence = self.outbox.make(store, self.settings.fewest_rows, clock)
+            # What signs is loaded now, on this thread, once a day.
+            with guard.loading():
+                sequence = self.outbox.make(store, self.settings.fewest_rows, clock)
             with store.change():
                 store.keep_fact("reported", str(int(clock // HOUR_S)))
             if sequence is not None:

@@ -14,7 +14,7 @@ from tests.serving import graphs
 from tests.serving.asking import question
 
 
-def test_it_trims_once_for_each_burst() -> None:
+def test_it_trims_once_after_each_burst_and_not_in_its_midst() -> None:
     heap, trimmed = Heap(), []
 
     def trim(pad: int) -> int:
@@ -23,14 +23,17 @@ def test_it_trims_once_for_each_burst() -> None:
 
     heap._trim = trim
     low = 50 << 20
-    for resident in (low, low + WORTH_BYTES, low + WORTH_BYTES + 1, low + 1, low + 2, low, low + 2 * WORTH_BYTES):
-        heap.settle(resident)
-    assert len(trimmed) == 2
+    high = low + 2 * WORTH_BYTES
+    for runs, resident, times in (
+        (0, low, 0), (0, low, 0), (9, high, 0), (20, high, 0), (20, high, 1), (20, low, 1), (20, high, 1), (30, low, 1),
+        (30, low, 1), (40, high, 1), (40, high, 2),
+    ):  # fmt: skip
+        heap.settle(resident, runs)
+        assert len(trimmed) == times, (runs, resident)
 
 
 def test_this_systems_allocator_is_found() -> None:
     assert Heap()._trim is not None
-    assert Heap().settle(1) == 1
 
 
 class Kept(Exchange):
