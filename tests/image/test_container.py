@@ -121,3 +121,45 @@ def test_a_model_it_does_not_know_is_refused_with_1(image: str) -> None:
     assert done.returncode == 1
     assert "server.py" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+DISKS = {
+    "read-only": ("--tmpfs", "/state:ro,uid=65532,gid=65532"),
+    "full": ("--tmpfs", "/state:size=16k,uid=65532,gid=65532"),
+    "not the server's": ("--tmpfs", "/state:uid=0,gid=0,mode=0755"),
+}
+ASKS = """
+import json, urllib.request
+def fetch(path, said=None):
+    body = None if said is None else json.dumps(said).encode()
+    return urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:8080" + path, body), timeout=10).read().decode()
+row = [{"name": "X", "datatype": "FP64", "shape": [1, 130], "data": [0.01] * 130}]
+for _ in range(200):
+    fetch("/v2/models/model/infer", {"inputs": row})
+print("answered", "Counts cannot be written" in fetch("/status"))
+"""
+
+
+@pytest.mark.parametrize("disk", DISKS)
+def test_whatever_the_disk_for_counts_is_the_server_answers(start: Start, disk: str) -> None:
+    flags = (*HARDENED, "--network", "none", "--health-interval", "1s", "--env", "UNJAR_STATE=/state", *DISKS[disk])
+    container = start(*flags)
+    wait_until_healthy(container)
+    # Longer than it takes to write down what was counted.
+    for _ in range(3):
+        assert python_in(container, ASKS).startswith("answered")
+        time.sleep(2.5)
+    assert python_in(container, ASKS) == "answered True"
+    assert "telemetry_not_kept" in run("docker", "logs", container).stderr
+
+
+def test_counts_are_kept_in_a_volume_that_is_the_servers(start: Start) -> None:
+    flags = (*HARDENED, "--network", "none", "--health-interval", "1s", "--env", "UNJAR_STATE=/state")
+    container = start(*flags, "--volume", "/state")
+    wait_until_healthy(container)
+    assert python_in(container, ASKS) == "answered False"
+    time.sleep(5)
+    counted = "import sqlite3, json; print(sum(json.loads(row[0])['requests']['answered'] for row in" + (
+        " sqlite3.connect('/state/telemetry.db').execute('SELECT tally FROM windows')))"
+    )
+    assert python_in(container, counted) == "200"
