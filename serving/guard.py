@@ -37,8 +37,8 @@ class Refused(RuntimeError):
 class _Guard:
     installed = False
     sealed = False
-    # The thread that may load code although all is sealed.
-    loading: int | None = None
+    # The threads that may load code although all is sealed.
+    loading: ClassVar[set[int]] = set()
     seen: ClassVar[dict[str, int]] = dict.fromkeys(KINDS, 0)
     # Counts atomically, whichever thread the attempt comes from.
     counters: ClassVar[dict[str, "itertools.count[int]"]] = {kind: itertools.count(1) for kind in KINDS}
@@ -59,11 +59,11 @@ def seal() -> None:
 @contextlib.contextmanager
 def loading() -> Iterator[None]:
     """This thread loads what was put off until somebody asks for it."""
-    _Guard.loading = threading.get_ident()
+    _Guard.loading.add(threading.get_ident())
     try:
         yield
     finally:
-        _Guard.loading = None
+        _Guard.loading.discard(threading.get_ident())
 
 
 def attempts() -> dict[str, int]:
@@ -75,7 +75,7 @@ def _hook(name: str, arguments: tuple[object, ...]) -> None:
     if watched is None:
         return
     kind, late = watched
-    if late and (not _Guard.sealed or (kind == "code" and _Guard.loading == threading.get_ident())):
+    if late and (not _Guard.sealed or (kind == "code" and threading.get_ident() in _Guard.loading)):
         return
     seen = _Guard.seen[kind] = next(_Guard.counters[kind])
     what = ".".join(str(part) for part in arguments[:2]) if kind == "unpickling" else name

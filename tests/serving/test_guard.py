@@ -150,6 +150,14 @@ with guard.loading():
     thread.start()
     thread.join()
     print("another thread:", other)
+    def load_too():
+        with guard.loading():
+            import colorsys
+    thread = threading.Thread(target=load_too)
+    thread.start()
+    thread.join()
+    import sched
+    print("two at once")
 for _ in range(100000):
     try:
         exec("1")
@@ -169,6 +177,7 @@ def test_after_the_seal_no_process_starts_and_no_code_is_loaded(tmp_path: Path) 
     assert "'process': 7, 'code': 5" in done.stdout
     assert "still no process" in done.stdout
     assert "another thread: ['refused']" in done.stdout
+    assert "two at once" in done.stdout
     # A loop of attempts does not fill the disk.
     assert len(done.stderr.splitlines()) < 50
 
