@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # What a user names or makes, and is not in the checkout.
-NOT_OURS = {"my_model.pkl", "my_model.onnx", "expected.json", "rows.parquet", "pickle.py", "report.json"}
+NOT_OURS = {"my_model.pkl", "my_model.onnx", "expected.json", "case.json", "rows.parquet", "pickle.py", "report.json"}
 # What a bundle holds, and what a site keeps.
 NOT_OURS |= {"INSTALL.txt", "bundle.json", "model", "provenance.json", "release.json", "sbom.cdx.json", "trust"}
 
