@@ -6,8 +6,6 @@ list; export REQUEST_ID FILE: what came in and what went out, versions, processo
 
 import argparse
 import json
-import os
-import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +16,8 @@ from serving.model import Model
 from serving.settings import Settings
 from serving.telemetry import capture
 from serving.telemetry.case import case_of, redacted
+from serving.telemetry.command import Refused, ended
 from serving.telemetry.outbox import write
-
-
-class Refused(Exception):
-    """The text says what stands against it, and what to do."""
 
 
 def run(given: argparse.Namespace, settings: Settings) -> None:
@@ -88,15 +83,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    try:
-        run(_parser().parse_args(), Settings.read(os.environ, {}))
-        return 0
-    except Refused as problem:
-        sys.stderr.write(f"case: {problem}\n")
-        return 1
-    except (CannotStart, OSError, ValueError, sqlite3.Error) as problem:
-        sys.stderr.write(f"case: {problem}\n")
-        return 2
+    given = _parser().parse_args()
+    return ended("case", lambda settings: run(given, settings))
 
 
 if __name__ == "__main__":

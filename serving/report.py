@@ -6,22 +6,17 @@ to know this site's reports by. Exits 0 done, 1 not done and why, 2 could not lo
 """
 
 import argparse
-import os
-import sqlite3
 import sys
 import time
 from pathlib import Path
 
 from serving.errors import CannotStart
 from serving.settings import Settings
+from serving.telemetry.command import Refused, ended
 from serving.telemetry.document import NotAReport
 from serving.telemetry.outbox import APPROVED, PUBLIC, SENT, WAITING, WITHHELD, Entry, NoSuchReport, Outbox
 from serving.telemetry.outgoing import NotSent, send_approved
 from serving.telemetry.store import Store
-
-
-class Refused(Exception):
-    """The text says what stands against it, and what to do."""
 
 
 def run(given: argparse.Namespace, settings: Settings) -> None:
@@ -126,15 +121,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    try:
-        run(_parser().parse_args(), Settings.read(os.environ, {}))
-        return 0
-    except (Refused, NoSuchReport, NotSent, NotAReport) as problem:
-        sys.stderr.write(f"report: {problem}\n")
-        return 1
-    except (CannotStart, OSError, ValueError, sqlite3.Error) as problem:
-        sys.stderr.write(f"report: {problem}\n")
-        return 2
+    given = _parser().parse_args()
+    return ended("report", lambda settings: run(given, settings), NoSuchReport, NotSent, NotAReport)
 
 
 if __name__ == "__main__":

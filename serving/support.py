@@ -5,7 +5,6 @@ list (serving/telemetry/support.py). Exits 0 written, 1 something unknown would 
 """
 
 import argparse
-import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -13,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from serving.errors import CannotStart, ModelRefused
+from serving.errors import ModelRefused
 from serving.health import check, own_url
 from serving.model import Model
 from serving.settings import Settings
 from serving.telemetry import capture, support, tally
 from serving.telemetry.case import masked, versions
+from serving.telemetry.command import ended
 from serving.telemetry.outbox import STATES, Outbox, write
 from serving.telemetry.store import Store
 
@@ -77,19 +77,15 @@ def main() -> int:
     parser.add_argument("--log", type=Path, help="the server's log")
     parser.add_argument("--url", default=own_url(), help="default: %(default)s")
     given = parser.parse_args()
-    try:
-        content = support.pack(facts(Settings.read(os.environ, {}), given.url, given.log))
+
+    def pack(settings: Settings) -> None:
+        content = support.pack(facts(settings, given.url, given.log))
         if str(given.file) == "-":
             sys.stdout.buffer.write(content)
         else:
             write(given.file, content, 0o600)
-        return 0
-    except support.Unknown as problem:
-        sys.stderr.write(f"support: nothing was written: {problem}\n")
-        return 1
-    except (CannotStart, OSError, sqlite3.Error) as problem:
-        sys.stderr.write(f"support: {problem}\n")
-        return 2
+
+    return ended("support", pack, support.Unknown)
 
 
 if __name__ == "__main__":

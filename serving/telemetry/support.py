@@ -31,7 +31,7 @@ Check = Callable[[Any], bool]
 
 
 class Unknown(Exception):
-    """Something would have entered that is not on the list; the text says where."""
+    """Something would have entered that is not on the list; the text says where. Nothing was written."""
 
 
 def _whole(value: Any) -> bool:
