@@ -15,10 +15,11 @@ class Refused(Exception):
 
 def ended(name: str, work: Callable[[Settings], None], *refusals: type[Exception]) -> int:
     """The exit code, once `work` was done with the server's own settings. refusals: that mean 1, beside Refused."""
+    known: tuple[type[Exception], ...] = (Refused, *refusals)
     try:
         work(Settings.read(os.environ, {}))
         return 0
-    except tuple((Refused, *refusals)) as problem:
+    except known as problem:
         sys.stderr.write(f"{name}: {problem}\n")
         return 1
     except (CannotStart, OSError, ValueError, sqlite3.Error) as problem:
