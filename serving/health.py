@@ -10,6 +10,7 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
+from urllib.parse import urlsplit
 
 TIMEOUT_S = 3
 
@@ -19,6 +20,7 @@ def check(url: str) -> tuple[int, str]:
     # A proxy from the environment would be asked for the container's own 127.0.0.1.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context()))
     try:
+        _ = urlsplit(url).port  # ValueError above 65535, of which getaddrinfo would take the lowest 16 bits
         with opener.open(f"{url.rstrip('/')}/v2/health/ready", timeout=TIMEOUT_S) as answer:
             return (0, "ready") if json.load(answer).get("ready") is True else (1, "not ready: it did not say so")
     except urllib.error.HTTPError as refusal:

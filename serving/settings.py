@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from serving.errors import CannotStart
 
@@ -47,16 +47,24 @@ def _between(low: int, high: int) -> Callable[[str], int]:
 
 def _https(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.fragment:
+    if parts.scheme != "https" or not _has_host(parts) or parts.username or parts.fragment:
         raise ValueError("an address that begins with https:// and holds no password")
     return text
 
 
 def _proxy(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not _has_host(parts):
         raise ValueError("http://host:port of a proxy")
     return text
+
+
+def _has_host(parts: SplitResult) -> bool:
+    """With a port that exists, if any: of one above 65535 the resolver would take the lowest 16 bits."""
+    try:
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _one_of(*words: str) -> Callable[[str], str]:

@@ -58,6 +58,15 @@ def test_no_answer_is_2(tmp_path: Path, url: str) -> None:
     assert "Traceback" not in text
 
 
+def test_a_port_above_65535_is_no_other_port(tmp_path: Path) -> None:
+    """getaddrinfo keeps a port's lowest 16 bits: 65,536 too many would ask whoever listens there."""
+    with answering(200, b'{"ready": true}') as url:
+        host, port = url.rsplit(":", 1)
+        code, text = check(tmp_path, "--url", f"{host}:{int(port) + 65536}")
+    assert code == 2
+    assert "no answer: Port out of range" in text
+
+
 def test_an_answer_that_is_no_json_is_2(tmp_path: Path) -> None:
     with answering(200, b"<html>") as url:
         assert check(tmp_path, "--url", url)[0] == 2

@@ -94,3 +94,16 @@ def test_a_port_is_a_whole_number(port: str) -> None:
 def test_a_host_is_an_address(host: str) -> None:
     with pytest.raises(CannotStart, match="expected an address to listen on"):
         Settings.read({"UNJAR_HOST": host}, {})
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("UNJAR_REPORT_URL", "http://unjar.example/"), ("UNJAR_REPORT_URL", "https://unjar.example:99999/"),
+        ("UNJAR_REPORT_URL", "https://me:word@unjar.example/"), ("UNJAR_REPORT_URL", "https://:443/"),
+        ("UNJAR_REPORT_PROXY", "proxy:3128"), ("UNJAR_REPORT_PROXY", "http://proxy:0"), ("UNJAR_REPORT_PROXY", "http://proxy:70000"),
+    ],
+)  # fmt: skip
+def test_an_address_that_leads_nowhere_is_named(key: str, text: str) -> None:
+    with pytest.raises(CannotStart, match=f"^{key}={re.escape(repr(text))}: expected (an address that begins with https|http)"):
+        Settings.read({key: text}, {})
