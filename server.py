@@ -9,16 +9,15 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 import argparse
 import os
 
+from recommender.addition import RECOMMENDER
 from serving.errors import CannotStart, ModelRefused
 from serving.settings import Settings
 from serving.supervisor import serve
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="server.py",
-        description="Serves a model over the Open Inference Protocol. All settings: docs/settings.md.",
-    )
+    said = "Serves a model over the Open Inference Protocol. All settings: docs/settings.md."
+    parser = argparse.ArgumentParser(prog="server.py", description=said)
     parser.add_argument("--model", help="the file that convert.py wrote (UNJAR_MODEL, model.onnx)")
     parser.add_argument("--name", help="the model's name in addresses (UNJAR_NAME, the file's name)")
     parser.add_argument("--host", help="address to listen on (UNJAR_HOST, 127.0.0.1)")
@@ -28,7 +27,7 @@ def main() -> int:
     flags = vars(parser.parse_args())
     inherited = flags.pop("inherit")
     try:
-        serve(Settings.read(os.environ, flags), inherited)
+        serve(Settings.read(os.environ, flags), inherited, RECOMMENDER)
     except (CannotStart, ModelRefused) as error:
         sys.stderr.write(f"server.py: {error}\n")
         return 1 if isinstance(error, ModelRefused) else 2

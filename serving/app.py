@@ -1,4 +1,4 @@
-"""Which addresses does FastAPI answer: metadata and documentation.
+"""Which addresses does FastAPI answer: metadata, documentation, and what another room adds.
 
 Questions to the model, health and figures never come here; serving/front.py answers them before
 (docs/decisions/0002-tensor-path-without-pydantic.md).
@@ -6,16 +6,19 @@ Questions to the model, health and figures never come here; serving/front.py ans
 
 import asyncio
 import functools
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from serving import VERSION, docs_page, schema
+from serving.addition import Addition
 from serving.envelope import Envelope
-from serving.errors import Conflict, InvalidInput, MethodNotAllowed, NotFound, Refusal
+from serving.errors import KINDS, Conflict, InvalidInput, InvalidJson, MethodNotAllowed, NotFound, Refusal, shown
 from serving.front import MODEL, NOTHING_KEPT, STATUS, VERSIONED
 from serving.inference import Inference
 from serving.limits import BodyLimit
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
 
 
-def create_app(inference: Inference, settings: Settings, recorder: "Recorder | None" = None) -> FastAPI:
+def create_app(
+    inference: Inference, settings: Settings, recorder: "Recorder | None" = None, addition: Addition | None = None
+) -> FastAPI:
     app = FastAPI(
         title="Unjar",
         version=VERSION,
@@ -38,6 +43,7 @@ def create_app(inference: Inference, settings: Settings, recorder: "Recorder | N
         # FastAPI sends OpenTelemetry wherever a global provider points; one place in this product may connect outward.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    app.router.route_class = _Json
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Envelope, metrics=inference.metrics)
@@ -45,9 +51,25 @@ def create_app(inference: Inference, settings: Settings, recorder: "Recorder | N
     app.add_exception_handler(RequestValidationError, _refuse)
     _add_metadata(app, inference)
     _add_telemetry(app, inference, settings, recorder)
+    if addition is not None:
+        addition.add(app, inference, settings)
     if settings.docs == "on":
         _add_documentation(app, inference)
     return app
+
+
+class _Json(APIRoute):
+    """As on the tensor path the content type does not matter: a body is JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def typed(request: Request) -> Response:
+            others = [pair for pair in request.scope["headers"] if pair[0] != b"content-type"]
+            scope = {**request.scope, "headers": [*others, (b"content-type", b"application/json")]}
+            return await handle(Request(scope, request.receive))
+
+        return typed
 
 
 def _add_metadata(app: FastAPI, inference: Inference) -> None:
@@ -85,6 +107,9 @@ def _add_telemetry(app: FastAPI, inference: Inference, settings: Settings, recor
 
 
 def _add_documentation(app: FastAPI, inference: Inference) -> None:
+    # What describes is loaded now, as later no code may be.
+    schema.document(app, inference.name, None)
+
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi() -> Response:
         return _json(schema.document(app, inference.name, inference.served))
@@ -106,14 +131,30 @@ def _json(value: Any) -> Response:
     return Response(body, headers={"content-type": "application/json"})
 
 
+def _invalid(first: Any) -> Refusal:
+    """What pydantic says of the first thing that is wrong, in this house's words."""
+    if first["type"] == "json_invalid":
+        return InvalidJson(
+            f"the request is not JSON: {first.get('ctx', {}).get('error', '').lower()} at byte {first['loc'][-1]}"
+        )
+    where = ".".join(map(str, first["loc"][1:])) or "the request"
+    said = first["msg"].removeprefix("Value error, ")
+    said = said[:1].lower() + said[1:]
+    value = first["input"]
+    # Text may be anything, and a refusal repeats nothing that a log should not hold.
+    found = f", found {KINDS[str] if isinstance(value, str) else shown(value)}"
+    if first["type"] in ("missing", "value_error"):
+        found = ""
+    return InvalidInput(f"{where}: {said}{found}")
+
+
 async def _refuse(request: Request, error: Exception) -> Response:
     """Starlette's and FastAPI's own refusals, in the one error shape."""
     if isinstance(error.__cause__, Refusal):
         # FastAPI hides what a middleware raised while it read the body.
         raise error.__cause__
     if isinstance(error, RequestValidationError):
-        first = error.errors()[0]
-        raise InvalidInput(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}")
+        raise _invalid(error.errors()[0])
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
     if status == 404:

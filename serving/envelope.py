@@ -34,6 +34,7 @@ class Envelope:
             # A copy: the server below looks at its own scope to leave the body out.
             scope = {**scope, "method": "GET"}
         frame = _Frame(send, request_id(read_head(scope["headers"])))
+        scope.setdefault("state", {})["request_id"] = frame.request_id
         try:
             await self._answer(scope, receive, frame)
         finally:

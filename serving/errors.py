@@ -24,6 +24,12 @@ class InvalidInput(Refusal):
     code = "invalid_input"
 
 
+class InvalidContour(Refusal):
+    """The drawing is no wing section."""
+
+    code = "invalid_contour"
+
+
 class InvalidJson(Refusal):
     """The body, or its JSON part, is not strict JSON."""
 
@@ -63,7 +69,7 @@ class Forbidden(Refusal):
 
 
 class Conflict(Refusal):
-    """The release cannot be loaded now, or not at all."""
+    """What is asked for does not go with what the server has or does now."""
 
     status = 409
     code = "conflict"
@@ -161,9 +167,9 @@ class DeadlineExceeded(Refusal):
 
 
 REFUSALS: tuple[type[Refusal], ...] = (
-    Refusal, InvalidInput, InvalidJson, InvalidEncoding, NotInJson, InvalidHttp, Unauthorized, Forbidden, NotFound,
-    Conflict, UnknownModel, MethodNotAllowed, RequestTimeout, TooLarge, TooManyRows, UnsupportedEncoding, HeadersTooLarge,
-    Internal, ModelFailed, NotReady, Overloaded, DeadlineExceeded,
+    Refusal, InvalidInput, InvalidContour, InvalidJson, InvalidEncoding, NotInJson, InvalidHttp, Unauthorized, Forbidden,
+    NotFound, Conflict, UnknownModel, MethodNotAllowed, RequestTimeout, TooLarge, TooManyRows, UnsupportedEncoding,
+    HeadersTooLarge, Internal, ModelFailed, NotReady, Overloaded, DeadlineExceeded,
 )  # fmt: skip
 
 

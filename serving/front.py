@@ -51,6 +51,8 @@ class Front:
         self.promotion: Promotion | None = None
         # Who notes feedback, where anybody does.
         self.learn: Callable[[str, list[tuple[str, int]]], None] | None = None
+        # Which addresses anybody may see.
+        self.shows: Callable[[str], bool] = lambda path: False
         self._make_cold = make_cold
         self._span = span
         self._cold: App | None = None
@@ -79,7 +81,8 @@ class Front:
         """To FastAPI, for those who may."""
         started, head = time.perf_counter(), read_head(scope["headers"])
         try:
-            self.desk.admit(head, "admin" if scope["path"] == STATUS else "infer")
+            if not self.shows(scope["path"]):
+                self.desk.admit(head, "admin" if scope["path"] == STATUS else "infer")
         except Refusal as refusal:
             self.desk.metrics.refused(refusal.code)
             self.desk.metrics.request("other", refusal.status, time.perf_counter() - started)

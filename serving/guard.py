@@ -59,11 +59,14 @@ def seal() -> None:
 @contextlib.contextmanager
 def loading() -> Iterator[None]:
     """This thread loads what was put off until somebody asks for it."""
-    _Guard.loading.add(threading.get_ident())
+    thread = threading.get_ident()
+    within = thread in _Guard.loading
+    _Guard.loading.add(thread)
     try:
         yield
     finally:
-        _Guard.loading.discard(threading.get_ident())
+        if not within:
+            _Guard.loading.discard(thread)
 
 
 def attempts() -> dict[str, int]:

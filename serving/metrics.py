@@ -24,6 +24,9 @@ ROUTES = (
     "/v2/repository/index", "/v2/repository/models/{name}/load", "/v2/repository/models/{name}/unload",
     "/v2", "/v2/", "/v2/health/live", "/v2/health/ready", "/v2/models/stats", "/metrics",
     "/v1/feedback", "/status", "/docs", "/openapi.json", "other",
+    # Of what is served beside the model.
+    "/", "/web/{name}", "/v1/encode", "/v1/similar", "/v1/polar", "/v1/recommend", "/v1/generate", "/v1/decode",
+    "/v1/catalogue", "/v1/catalogue/{identity:path}",
 )  # fmt: skip
 # 0 stands for any other.
 CODES = (0, *sorted({200, 202, 499, *(refusal.status for refusal in REFUSALS)}))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from serving import VERSION, guard, tls
+from serving.addition import Addition
 from serving.errors import CannotStart, ModelRefused
 from serving.exchange import Desk
 from serving.front import Front
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 SUMMARY_S, DAY_S = 60, 86_400
 
 
-def run(settings: Settings, given: Inherited | None = None) -> None:
+def run(settings: Settings, given: Inherited | None = None, addition: Addition | None = None) -> None:
     """Serves until SIGTERM or SIGINT. Raises CannotStart or ModelRefused."""
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has stopped; then, as before it has started, this is the whole answer.
@@ -55,6 +56,7 @@ def run(settings: Settings, given: Inherited | None = None) -> None:
     inference = Inference(name, metrics, settings.max_rows, settings.max_queue)
     inference.shared = given is not None
     life = _Life(inference, settings, opened, listener, repository)
+    life.add(addition)
     life.lifeline = None if given is None else given.lifeline
     server = uvicorn.Server(
         uvicorn.Config(
@@ -99,6 +101,7 @@ class _Life:
         self.lifeline: int | None = None
         self.tasks: list[asyncio.Task[None]] = []
         self.recorder: Recorder | None = None
+        self.addition: Addition | None = None
 
     def _connection(self) -> "type[Connection] | None":
         # A class of another uvicorn's may be missing what it stands on.
@@ -114,10 +117,16 @@ class _Life:
             "max_connections": settings.max_connections,
         })  # fmt: skip
 
+    def add(self, addition: Addition | None) -> None:
+        """What another room serves."""
+        self.addition = addition
+        if addition is not None:
+            self.front.shows = addition.shows
+
     def _cold(self) -> App:
         from serving.app import create_app
 
-        return create_app(self.inference, self.settings, self.recorder)
+        return create_app(self.inference, self.settings, self.recorder, self.addition)
 
     @contextlib.asynccontextmanager
     async def span(self) -> AsyncIterator[None]:

@@ -235,7 +235,8 @@ def document(app: FastAPI, name: str, served: Served | None) -> Json:
     serves = f"Model {name!r}, " + (f"version {model.version}" if model else "not ready yet")
     said = get_openapi(title=app.title, version=app.version, description=serves, routes=app.routes)
     said["paths"] = copy.deepcopy(HOT_PATHS) | said["paths"]
-    said["components"] = {"schemas": {**SCHEMAS, "Question": _question(model)}}
+    theirs = said.get("components", {}).get("schemas", {})
+    said["components"] = {"schemas": {**SCHEMAS, "Question": _question(model), **theirs}}
     example = model.example() if model is not None else None
     for path, methods in said["paths"].items():
         for operation in methods.values():

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serving import VERSION
 from serving.errors import CannotStart, ModelRefused
@@ -22,6 +22,9 @@ from serving.guard import refuse_unpickling
 from serving.logs import event, log_to
 from serving.metrics import LAYOUT, WIDTH, Metrics
 from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from serving.addition import Addition
 
 BACKLOG = 2048
 # A process that dies this soon after its start is started again later and later.
@@ -236,10 +239,10 @@ def _reap_others(ours: set[int]) -> None:
             os.waitpid(seen.si_pid, 0)
 
 
-def serve(settings: Settings, inherited: str | None = None) -> None:
+def serve(settings: Settings, inherited: str | None = None, addition: "Addition | None" = None) -> None:
     """Serves until SIGTERM or SIGINT. Raises CannotStart or ModelRefused.
 
-    inherited: what the supervisor gave to this process, for it alone.
+    inherited: what the supervisor gave to this process, for it alone. addition: what another room serves beside the model.
     """
     if settings.processes > 1 and inherited is None:
         log_to(sys.stderr)
@@ -249,10 +252,10 @@ def serve(settings: Settings, inherited: str | None = None) -> None:
     from serving.process import run
 
     if inherited is None:
-        return run(settings)
+        return run(settings, addition=addition)
     given = Inherited.read(inherited)
     try:
-        return run(settings, given)
+        return run(settings, given, addition)
     except (CannotStart, ModelRefused) as error:
         # All would say the same; the supervisor says it once.
         Memory(given.memory).say(given.part, str(error))

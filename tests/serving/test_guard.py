@@ -158,6 +158,10 @@ with guard.loading():
     thread.join()
     import sched
     print("two at once")
+    with guard.loading():
+        import chunk
+    import tabnanny
+    print("one in another")
 for _ in range(100000):
     try:
         exec("1")
@@ -178,6 +182,7 @@ def test_after_the_seal_no_process_starts_and_no_code_is_loaded(tmp_path: Path) 
     assert "still no process" in done.stdout
     assert "another thread: ['refused']" in done.stdout
     assert "two at once" in done.stdout
+    assert "one in another" in done.stdout
     # A loop of attempts does not fill the disk.
     assert len(done.stderr.splitlines()) < 50
 

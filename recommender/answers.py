@@ -1,0 +1,260 @@
+"""What does the recommender say to each question, as plain values that JSON can write?
+
+One function for each address. Lengths are in % chord unless a name says otherwise, heights and outlines in chords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from recommender import contour, generation, geometry, polar, recommendation, requirements
+from recommender.catalogue import SHAPE
+from recommender.contour import Array, Contour, ContourRefused
+from recommender.polar import Flight
+from recommender.recommendation import Rows, Scored
+from recommender.requirements import Candidates, Requirements
+from recommender.workshop import Workshop
+from serving.errors import NotFound, shown
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A section to work with: heights (130,); `drawn` where it was an outline; `latent` (32,)."""
+
+    name: str
+    heights: Array
+    latent: Array
+    drawn: Contour | None = None
+    points: int = 0
+
+
+def given(shop: Workshop, shape: Mapping[str, Any]) -> Given:
+    """Raises ContourRefused, or NotFound for a part that is not in the catalogue."""
+    if shape.get("dat") is not None:
+        return _drawn(shop, contour.read(shape["dat"]))
+    if shape.get("points") is not None:
+        return _drawn(shop, contour.Outline("", np.array(shape["points"], dtype=np.float64)))
+    if shape.get("part") is not None:
+        row = _row(shop, shape["part"])
+        return Given(str(shop.catalogue.name[row]), shop.heights[row], shop.catalogue.latent[row].astype(np.float64))
+    if shape.get("latent") is not None:
+        heights = shop.encoder.decode(np.array([shape["latent"]], dtype=np.float64))[0]
+    else:
+        heights = np.array(shape["heights"], dtype=np.float64)
+    why = geometry.fault(heights)
+    if why is not None:
+        where, _, message = why.rpartition(": ")
+        raise ContourRefused("not_a_section", where or "shape", message)
+    return Given("", heights, shop.encoder.encode(heights[None])[0])
+
+
+def _drawn(shop: Workshop, outline: contour.Outline) -> Given:
+    found = contour.normalise(outline.points)
+    return Given(outline.name, found.heights, shop.encoder.encode(found.heights[None])[0], found, len(outline.points))
+
+
+def encode(shop: Workshop, section: Given) -> Json:
+    rebuilt = shop.encoder.decode(section.latent[None])[0]
+    distance = float(shop.room.distance(section.latent[None, :SHAPE])[0])
+    percentile = 100.0 * float(np.searchsorted(shop.novelties, distance)) / len(shop.novelties)
+    return {
+        "name": section.name,
+        "model": {"digest": shop.encoder.digest, "version": shop.encoder.model.version},
+        **_shape(section.heights),
+        "latent": _round(section.latent, 6),
+        "drawing": None if section.drawn is None else _drawing(section.drawn, section.points),
+        "residual": round(100.0 * float(np.sqrt(np.mean((rebuilt - section.heights) ** 2))), 5),
+        "novelty": {"distance": round(distance, 3), "percentile": round(percentile, 1)},
+    }
+
+
+def similar(shop: Workshop, section: Given, k: int) -> Json:
+    rows, distances = shop.index.nearest(section.latent[:SHAPE], k)
+    found = [
+        {**_part(shop, int(row)), "distance": round(float(distance), 4), "matched": "as drawn"}
+        | {"heights": _round(shop.heights[row], 6)}
+        for row, distance in zip(rows, distances, strict=True)
+    ]
+    return {"parts": found, "searched": len(shop.index)}
+
+
+def polars(shop: Workshop, section: Given, reynolds: Sequence[float], n_crit: float, alphas: Sequence[float] | None) -> Json:
+    angles = polar.angles(alphas)
+    found = []
+    for one in reynolds:
+        said = shop.polar.sweep(section.heights[None], angles, Flight(one, n_crit))
+        values = {name: values[0] for name, values in said.items()}
+        values["CD"] = np.exp(values.pop("ln_CD"))
+        found.append({"reynolds": one, "alpha": angles.tolist(), **{name: _round(v, 6) for name, v in values.items()}})
+    return {"n_crit": n_crit, **_caveat(), "polars": found}
+
+
+def recommend(shop: Workshop, section: Given, wishes: Mapping[str, float | None], k: int) -> Json:
+    wanted = requirements.read(wishes, section.heights, shop.polar)
+    start = recommendation.reference(section.heights, shop.polar, wanted)
+    change = np.linalg.norm(shop.shapes - section.latent[:SHAPE], axis=1)
+    scored = recommendation.score(shop.heights, change, start, shop.polar, wanted)
+    told = _Teller(shop, wanted, scored)
+    near = np.argsort(change, kind="stable")[:k]
+    return {
+        "reference": told.reference(section, start),
+        "requirements": wanted.describe(),
+        "scored": len(scored.missed),
+        "feasible": int(scored.feasible.sum()),
+        "nearest": told.parts(near, "nearest"),
+        "better": told.parts(recommendation.front(scored, k), "better"),
+        "nearest_miss": told.miss("nearest"),
+        **_caveat(),
+    }
+
+
+def generate(
+    shop: Workshop, section: Given, wishes: Mapping[str, float | None], k: int, seed: int, steps: int,
+    heard: Callable[[Json], bool] = lambda progress: True,
+) -> Json:  # fmt: skip
+    """`heard` is told how far the search is, and ends it by returning False."""
+    wanted = requirements.read(wishes, section.heights, shop.polar)
+    start = recommendation.reference(section.heights, shop.polar, wanted)
+    latents, scored = generation.search(
+        section.latent[:SHAPE], start, wanted, shop.encoder, shop.polar, shop.room, seed, steps,
+        lambda progress: heard(asdict(progress)),
+    )  # fmt: skip
+    told = _Teller(shop, wanted, scored, latents)
+    return {
+        "reference": told.reference(section, start),
+        "requirements": wanted.describe(),
+        "scored": len(scored.missed),
+        "feasible": int(scored.feasible.sum()),
+        "generated": told.parts(recommendation.front(scored, k), "generated"),
+        "nearest_miss": told.miss("generated"),
+        "seed": seed,
+        **_caveat(),
+    }
+
+
+def decode(shop: Workshop, latent: Sequence[float]) -> Json:
+    heights = shop.encoder.decode(np.array([latent], dtype=np.float64))[0]
+    why = geometry.fault(heights)
+    return {**_shape(heights), "valid": why is None, "why": why}
+
+
+def catalogue(shop: Workshop) -> Json:
+    thick, bent = shop.outlines
+    parts = [
+        {**_part(shop, row), "thickness": round(float(thick[row]), 2), "camber": round(float(bent[row]), 2)}
+        for row in range(len(shop.catalogue))
+    ]
+    directions = [
+        {**asdict(one), "component": _round(one.component, 7), "low": round(one.low, 4) + 0.0, "high": round(one.high, 4)}
+        for one in shop.directions
+    ]
+    own = int(shop.catalogue.own.sum())
+    return {
+        "encoder": shop.encoder.digest, "count": len(parts), "own": own, "own_version": shop.version, "parts": parts,
+        "directions": directions, **_caveat(),
+    }  # fmt: skip
+
+
+def part(shop: Workshop, identity: str) -> Json:
+    """Raises NotFound."""
+    row = _row(shop, identity)
+    heights = shop.heights[row]
+    latent = _round(shop.catalogue.latent[row], 6)
+    return {**_part(shop, row), **_shape(heights), "latent": latent, "dat": dat(str(shop.catalogue.name[row]), heights)}
+
+
+def dat(name: str, heights: Array) -> str:
+    """A Selig file: the name, then x and y from the trailing edge over the upper side to the trailing edge."""
+    lines = [f"{x: .6f} {y: .6f}" for x, y in contour.outline(heights)]
+    return "\n".join([" ".join(name.split()) or "section", *lines]) + "\n"
+
+
+class _Teller:
+    """How candidates of one question are told."""
+
+    def __init__(self, shop: Workshop, wanted: Requirements, scored: Scored, latents: Array | None = None) -> None:
+        self.shop, self.wanted, self.scored, self.latents = shop, wanted, scored, latents
+
+    def reference(self, section: Given, start: Candidates) -> Json:
+        said = self._scored(start, 0, "given")
+        return said | {"id": None, "name": section.name, "source": "given", "family": "", "own": False,
+                       "latent": _round(section.latent, 6)}  # fmt: skip
+
+    def parts(self, rows: Rows, kind: str) -> list[Json]:
+        return [self._told(int(row), kind) for row in rows]
+
+    def miss(self, kind: str) -> Json | None:
+        row = self.scored.nearest_miss()
+        if row is None:
+            return None
+        missed = requirements.words(self.wanted, self.scored.candidates, row)
+        says = "none feasible, nearest miss: " + (", ".join(missed) or "it is unlike every known section")
+        return {"part": self._told(row, kind), "says": says}
+
+    def _told(self, row: int, kind: str) -> Json:
+        said = self._scored(self.scored.candidates, row, kind)
+        if self.latents is None:
+            return said | _part(self.shop, row) | {"latent": _round(self.shop.catalogue.latent[row], 6)}
+        whole = _round(self.latents[row], 6)
+        return said | {"id": None, "name": f"generated {row + 1}", "source": "generated here", "family": "", "own": False,
+                       "latent": whole}  # fmt: skip
+
+    def _scored(self, found: Candidates, row: int, kind: str) -> Json:
+        at = found.at
+        return {
+            "kind": kind,
+            "heights": _round(found.heights[row], 6),
+            "change": round(float(found.change[row]), 4),
+            "gain": _or_none(found.gain[row], 2),
+            "glide": _or_none(at.glide[row], 2),
+            "alpha": _or_none(at.alpha[row], 3),
+            "CL": _or_none(at.lift[row], 4),
+            "CD": _or_none(at.drag[row], 6),
+            "CM": _or_none(at.moment[row], 4),
+            "confidence": _or_none(at.confidence[row], 4),
+            "thickness": round(float(found.thickness[row]), 2),
+            "misses": requirements.words(self.wanted, found, row),
+            "why": recommendation.why(self.wanted, found, row),
+        }
+
+
+def _row(shop: Workshop, identity: str) -> int:
+    row = shop.catalogue.row(identity)
+    if row is None:
+        raise NotFound(f"there is no part {shown(identity)} in the catalogue; /v1/catalogue lists those there are")
+    return row
+
+
+def _part(shop: Workshop, row: int) -> Json:
+    told = {name: str(getattr(shop.catalogue, name)[row]) for name in ("id", "name", "source", "family")}
+    return told | {"own": bool(shop.catalogue.own[row])}
+
+
+def _shape(heights: Array) -> Json:
+    measured = {name: round(value, 3) for name, value in asdict(geometry.measure(heights)).items()}
+    return {"heights": _round(heights, 6), "outline": _round(contour.outline(heights), 6), "geometry": measured}
+
+
+def _drawing(found: Contour, points: int) -> Json:
+    return {
+        "points": points, "chord": found.chord, "rotation_deg": round(found.rotation_deg, 4), "clockwise": found.clockwise,
+    }  # fmt: skip
+
+
+def _caveat() -> Json:
+    return {"predicted_by": polar.PREDICTED_BY, "limits": polar.LIMITS}
+
+
+def _round(values: Array | np.ndarray[Any, Any], digits: int) -> Any:
+    # + 0.0: no file and no page needs a negative zero.
+    return (np.round(values.astype(np.float64), digits) + 0.0).tolist()
+
+
+def _or_none(value: float, digits: int) -> float | None:
+    return round(float(value), digits) if np.isfinite(value) else None
