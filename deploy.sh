@@ -5,6 +5,7 @@
 # ./deploy.sh [--name unjar] report list | show N | make | approve N | withhold N | export N - | send | key
 # ./deploy.sh [--name unjar] case list | export REQUEST_ID - [--redact] | wipe
 # ./deploy.sh [--name unjar] support -
+# ./deploy.sh [--name unjar] parts add FILE.dat... | list | remove ID... | encode
 # Runs the server as a hardened container. A candidate starts beside the one that runs and is asked the rows that travel with the
 # model; only when it answers as scikit-learn did does it get the port. Else everything stays as it was.
 #   --check           looks whether this host can run it, and changes nothing
@@ -15,6 +16,7 @@
 #                     which the container sees as /trust: tokens, certificates
 #   --token           where tokens are asked for: a file with one of the scope admin, to ask with; not remembered
 #   report, case, support   what the vendor may be told, and who decides: docs/report-format.md. With - it is printed
+#   parts             wing sections of your own, which the recommender searches beside the public ones: docs/api.md
 #   --image           without a bundle: the image that build.sh made. Nobody verifies its model: development mode
 #   --state           where releases and the key are kept (/var/lib/unjar for root, else ~/.local/share/unjar)
 # exit: 0 it holds, 1 looked at and not accepted, 2 could not look (no engine, no image, port taken, another deploy.sh at work)
@@ -40,14 +42,14 @@ stop_within_s=30
 say() { echo "deploy: $*"; }
 refuse() { echo "deploy: $*" >&2; exit 1; }
 fail() { echo "deploy: $*" >&2; exit 2; }
-usage() { sed -n '2,20s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,22s/^# //p' "$0" >&2; exit 2; }
 exists() { docker container inspect "$1" >/dev/null 2>&1; }
 
 while [ $# -gt 0 ]; do
     case "$1" in
         --check) command=check; shift; continue ;;
         status | rollback | stop | uninstall) command="$1"; shift; continue ;;
-        report | case | support) command="$1"; shift; break ;;
+        report | case | support | parts) command="$1"; shift; break ;;
         --allow-downgrade) allow_downgrade=yes; shift; continue ;;
         --yes) yes=yes; shift; continue ;;
         model | --port | --host | --image | --name | --state | --key | --settings | --token | --swap) [ -n "${2:-}" ] || usage ;;
@@ -412,6 +414,16 @@ stop() {
     say "$name is stopped; the same command that installed it starts it again"
 }
 
+# Files are read here, as the container sees none of them.
+parts() {
+    [ "${1:-}" = add ] && [ $# -gt 1 ] || { docker exec "$name" python -m recommender "$@"; return; }
+    shift
+    for file in "$@"; do
+        [ -r "$file" ] || fail "$file: cannot be read"
+        docker exec --interactive "$name" python -m recommender add - --id "$(basename "$file" .dat)" <"$file" || exit $?
+    done
+}
+
 uninstall() {
     if [ "$yes" = no ]; then
         printf 'deploy: removes container %s, its images, its counts and reports (volume %s-state) and %s. Go on? [y/N] ' "$name" "$name" "$home"
@@ -507,6 +519,11 @@ case "$command" in
         engine
         exists "$name" || fail "$name: not running, and what it has kept is asked for inside"
         docker exec "$name" python -m "serving.$command" "$@"
+        exit $? ;;
+    parts)
+        engine
+        exists "$name" || fail "$name: not running, and its parts are kept inside"
+        parts "$@"
         exit $? ;;
 esac
 engine

@@ -32,6 +32,7 @@ def main() -> int:
     adding = commands.add_parser("add", help=".dat files join the catalogue; all of them or none")
     adding.add_argument("files", type=Path, nargs="+", metavar="FILE", help="its name without .dat becomes the id; - reads one")
     adding.add_argument("--name", help="of a single file; default: its first line")
+    adding.add_argument("--id", help="of a single file; default: its name without .dat")
     adding.add_argument("--source", default="own", help="where they are from; shown with every part")
     adding.add_argument("--replace", action="store_true", help="parts of the same id are replaced")
     commands.add_parser("list", help="what is there")
@@ -61,7 +62,7 @@ def run(given: argparse.Namespace, path: Path, model: Path) -> str:
     if given.command == "list":
         return listed(parts.read(path, encoder.digest), encoder)
     if given.command == "add":
-        new = [read(file, given.name, given.source) for file in given.files]
+        new = [read(file, given.name, given.id, given.source) for file in given.files]
         made = parts.add(path, new, encoder, given.replace)
     elif given.command == "remove":
         made = parts.remove(path, given.ids, encoder)
@@ -70,7 +71,7 @@ def run(given: argparse.Namespace, path: Path, model: Path) -> str:
     return f"{path}: version {made.version}, {len(made.parts)} parts"
 
 
-def read(file: Path, name: str | None, source: str) -> Part:
+def read(file: Path, name: str | None, identity: str | None, source: str) -> Part:
     """Raises ContourRefused with the file's name, or OSError."""
     with sys.stdin.buffer if str(file) == "-" else open(file, "rb") as opened:
         content = opened.read(FILE_MAX + 1)
@@ -84,8 +85,7 @@ def read(file: Path, name: str | None, source: str) -> Part:
             refused.code, f"{file}: {refused.where}", str(refused).removeprefix(f"{refused.where}: ")
         ) from None
     title = " ".join((name or outline.name or file.stem).split())[:100]
-    identity = title if str(file) == "-" else file.stem
-    return Part(identity, title, source, heights)
+    return Part(identity or (title if str(file) == "-" else file.stem), title, source, heights)
 
 
 def listed(found: Parts, encoder: Encoder) -> str:

@@ -244,6 +244,10 @@ def document(app: FastAPI, name: str, served: Served | None) -> Json:
                 parameter |= {"example": name} if parameter["name"] == "name" else {}
             if example is not None and path.endswith("/infer"):
                 operation["requestBody"]["content"]["application/json"]["example"] = example
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            named = theirs.get(str(body.get("schema", {}).get("$ref", "")).rsplit("/", 1)[-1], {})
+            if "example" in named:
+                body["example"] = named["example"]
     return said
 
 

@@ -51,7 +51,7 @@ def whitelist() -> list[Source]:
 def load() -> Shapes:
     """Every whitelisted shape once. Raises ContourRefused, naming the file, where one cannot be read."""
     sources = whitelist()
-    heights = np.stack([_heights(source.file) for source in sources]).astype(np.float32).astype(np.float64)
+    heights = np.stack([heights_of(source.file) for source in sources]).astype(np.float32).astype(np.float64)
     return Shapes(tuple(sources), heights)[distinct(heights)]
 
 
@@ -69,7 +69,7 @@ def folder() -> Traversable:
     return files("aerosandbox") / "geometry" / "airfoil" / "airfoil_database"
 
 
-def _heights(file: str) -> Array:
+def heights_of(file: str) -> Array:
     try:
         return normalise(read((folder() / file).read_bytes().decode("latin-1")).points).heights
     except ContourRefused as refusal:

@@ -137,6 +137,13 @@ def ask(scheme: str, certificate: str) -> None:
     for body in (question, b"{", b"\xff", b'{"inputs": [{}]}', question.replace(b'"data"', b'"date"')):
         fetch(f"/v2/models/{name}/infer", body)
     fetch(f"/v2/models/{name}/infer", question, Accept_Encoding="gzip", Expect="100-continue", Content_Type="text/plain")
+    for path, methods in paths.items():
+        example = methods.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+        if path.startswith("/v1/") and example is not None:
+            fetch(path, json.dumps(example).encode())
+            fetch(path, json.dumps(example).encode(), Accept="text/event-stream")
+    for path in ("/", "/web/page.css", "/v1/catalogue", "/v1/catalogue/naca2412"):
+        fetch(path)
     fetch("/v2", b"x")
     fetch("/v1/feedback", b'{"request_id": "rehearsal", "outcome": {"measured": 1.5}}')
     fetch("/status")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from recommender.addition import RECOMMENDER
 from serving import VERSION, schema
 from serving.app import create_app
 from serving.errors import REFUSALS, CannotStart
@@ -38,10 +39,11 @@ def test_the_documented_errors_are_the_errors() -> None:
 
 
 def test_every_address_is_documented() -> None:
-    app = create_app(Inference("m", Metrics(), 1, 1), Settings(max_body_bytes=1))
+    app = create_app(Inference("m", Metrics(), 1, 1), Settings(max_body_bytes=1), addition=RECOMMENDER)
     paths = {path.replace("{name}", "NAME") for path in schema.document(app, "m", None)["paths"] if "{version}" not in path}
+    paths = {path.replace("{identity}", "ID") for path in paths}
     said = set(re.findall(r"`(?:GET|POST) (/[^`]*)`", (ROOT / "docs" / "api.md").read_text()))
-    assert said == paths | {"/docs", "/openapi.json", "/status"}
+    assert said == paths | {"/", "/docs", "/openapi.json", "/status"}
 
 
 def test_every_flag_is_a_documented_setting() -> None:

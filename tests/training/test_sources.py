@@ -60,4 +60,4 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tm
     (tmp_path / "broken.dat").write_text("BROKEN\n1 0\n0 0\n1 0\n")
     monkeypatch.setattr(sources, "folder", lambda: tmp_path)
     with pytest.raises(ValueError, match=r"broken\.dat: outline"):
-        sources._heights("broken.dat")
+        sources.heights_of("broken.dat")
