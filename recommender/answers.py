@@ -99,7 +99,7 @@ def recommend(shop: Workshop, section: Given, wishes: Mapping[str, float | None]
     wanted = requirements.read(wishes, section.heights, shop.polar)
     start = recommendation.reference(section.heights, shop.polar, wanted)
     change = np.linalg.norm(shop.shapes - section.latent[:SHAPE], axis=1)
-    scored = recommendation.score(shop.heights, change, start, shop.polar, wanted)
+    scored = recommendation.score(shop.heights, change, start, shop.polar, wanted, shop.coarse(wanted.flight))
     told = _Teller(shop, wanted, scored)
     near = np.argsort(change, kind="stable")[:k]
     return {

@@ -64,9 +64,10 @@ class Polar:
 
     def predict(self, heights: Array, alpha: Array, flight: Flight) -> dict[str, Array]:
         """heights (n, 130) in chords, alpha (n,) in degrees -> OUTPUTS, (n,) each; ln_CD is the drag's natural logarithm."""
+        # Of no sections one empty run.
+        starts = range(0, max(len(alpha), 1), _AT_ONCE)
         parts = [
-            self._run(list(OUTPUTS), _feeds(heights[at : at + _AT_ONCE], alpha[at : at + _AT_ONCE], flight))
-            for at in range(0, len(alpha), _AT_ONCE)
+            self._run(list(OUTPUTS), _feeds(heights[at : at + _AT_ONCE], alpha[at : at + _AT_ONCE], flight)) for at in starts
         ]
         return {name: np.concatenate([part[i] for part in parts]).astype(np.float64) for i, name in enumerate(OUTPUTS)}
 
@@ -75,10 +76,14 @@ class Polar:
         said = self.predict(np.repeat(heights, len(alphas), axis=0), np.tile(alphas, len(heights)), flight)
         return {name: values.reshape(-1, len(alphas)) for name, values in said.items()}
 
-    def at_lift(self, heights: Array, lift: float, flight: Flight) -> AtLift:
+    def coarse(self, heights: Array, flight: Flight) -> Array:
+        """Lifts (n, m) of (n, 130) at a few angles, between which `at_lift` looks; worth keeping for sections that stay."""
+        return self.sweep(heights, _COARSE, flight)["CL"]
+
+    def at_lift(self, heights: Array, lift: float, flight: Flight, coarse: Array | None = None) -> AtLift:
         """Where each of (n, 130) first gives this lift as its angle grows."""
-        coarse = self.sweep(heights, _COARSE, flight)["CL"]
-        low, high, reached = _bracket(coarse, lift)
+        low, high, reached = _bracket(self.coarse(heights, flight) if coarse is None else coarse, lift)
+        heights, low, high = heights[reached], low[:, reached], high[:, reached]
         alpha = _between(low, high, lift)
         for _ in range(_POLISHED):
             found = self.predict(heights, alpha, flight)["CL"]
@@ -87,8 +92,9 @@ class Polar:
             high = np.where(below, high, (alpha, found))
             alpha = _between(low, high, lift)
         said = self.predict(heights, alpha, flight)
-        values = (alpha, said["CL"], np.exp(said["ln_CD"]), said["CM"], said["confidence"])
-        return AtLift(*(np.where(reached, value, np.nan) for value in values))
+        told = np.full((5, len(reached)), np.nan)
+        told[:, reached] = alpha, said["CL"], np.exp(said["ln_CD"]), said["CM"], said["confidence"]
+        return AtLift(*told)
 
     def best_lift(self, heights: Array, flight: Flight) -> float:
         """The lift at which one section (130,) glides best, among positive lifts that are predicted surely enough."""

@@ -48,9 +48,11 @@ def reference(heights: Array, polar: Polar, wanted: Requirements) -> Candidates:
     return Candidates(heights[None], np.zeros(1), geometry.thickness(heights[None]), at, gain)
 
 
-def score(heights: Array, change: Array, given: Candidates, polar: Polar, wanted: Requirements) -> Scored:
-    """heights (n, 130), change (n,) in % chord from the given section."""
-    at = polar.at_lift(heights, wanted.lift, wanted.flight)
+def score(
+    heights: Array, change: Array, given: Candidates, polar: Polar, wanted: Requirements, coarse: Array | None = None
+) -> Scored:
+    """heights (n, 130), change (n,) in % chord from the given section; coarse: theirs of `Polar.coarse`, where known."""
+    at = polar.at_lift(heights, wanted.lift, wanted.flight, coarse)
     gain = 100.0 * (at.glide / given.at.glide[0] - 1.0)
     found = Candidates(heights, change, geometry.thickness(heights), at, gain)
     return Scored(found, np.sum(list(requirements.misses(wanted, found).values()), axis=0))

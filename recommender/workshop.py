@@ -5,7 +5,7 @@ A workshop belongs to one served model and one version of the customer's parts; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from recommender.catalogue import SHAPE, Catalogue, load
 from recommender.contour import SIDE, STATIONS, Array
 from recommender.encoder import Encoder
 from recommender.generation import Room
-from recommender.polar import Polar
+from recommender.polar import Flight, Polar
 from recommender.search import Index
 from serving.model import Model
 
 # How far from its mean an axis is followed by a slider, in percent of the parts.
 _REACH = (1.0, 99.0)
+# Flight conditions for which the parts' lifts are kept; 44 kB each.
+_KEPT = 16
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Workshop:
     catalogue: Catalogue
     polar: Polar
     version: int = 0
+    _coarse: dict[Flight, Array] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, model: Model, public: Catalogue, polar: Polar, own: parts.Parts | None = None) -> Workshop:
@@ -62,6 +65,16 @@ class Workshop:
     def shapes(self) -> Array:
         """(n, 24)."""
         return self.catalogue.latent[:, :SHAPE].astype(np.float64)
+
+    def coarse(self, flight: Flight) -> Array:
+        """Of all parts, what looking for a lift begins with; kept for the conditions asked for last."""
+        found = self._coarse.pop(flight, None)
+        if found is None:
+            found = self.polar.coarse(self.heights, flight)
+        self._coarse[flight] = found
+        while len(self._coarse) > _KEPT:
+            self._coarse.pop(next(iter(self._coarse)))
+        return found
 
     @cached_property
     def index(self) -> Index:

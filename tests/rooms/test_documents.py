@@ -19,7 +19,8 @@ def named(document: Path) -> set[str]:
     """Everything in backticks that looks like a path of this repository."""
     words = {word for quoted in re.findall(r"`([^`\n]+)`", document.read_text()) for word in quoted.split()}
     suffix = r"\.(py|md|pkl|onnx|json|toml|txt|csv|npz|svg|in|sh)$"
-    return {word.rstrip("/") for word in words if word.strip("/") and re.fullmatch(r"[\w./*-]+", word) and ("/" in word or re.search(suffix, word))}
+    paths = (word for word in words if word.strip("/") and re.fullmatch(r"[\w./*-]+", word))
+    return {path.rstrip("/") for path in paths if "/" in path or re.search(suffix, path)}
 
 
 def is_here(name: str) -> bool:
