@@ -149,11 +149,23 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:g}"
 
 
+def section(found: dict[str, Any]) -> str:
+    """How it was measured, and the table."""
+    samples = found["cells"][0]["samples"]
+    others = sorted({count for way, count in samples.items() if way.startswith(OTHERS)})
+    versions = ", ".join(f"{name.capitalize()} {found['others'][name]}" for name in OTHERS if name in found["others"])
+    number = f"{samples['unjar']} samples a number of ours and of the fixed limits"
+    return (
+        f"Measured by `benchmarks/drift.py`: {found['references']} references, {number},\n"
+        f"{'/'.join(map(str, others)) or 'none'} of the others' ({versions or 'not there'});"
+        f" {found['machine']}; commit {found['commit']}.\n\n{table(found)}\n"
+    )
+
+
 def write(found: dict[str, Any]) -> None:
-    """The table into its page, in place of the one before."""
-    text = PAGE.read_text()
-    start = "| columns, rows of the reference"
-    PAGE.write_text(re.sub(rf"^{re.escape(start)}.*\n(\|.*\n)*", lambda _: table(found) + "\n", text, flags=re.MULTILINE))
+    """Into its page, in place of the one before."""
+    before = re.compile(r"^Measured by `benchmarks/drift\.py`:.*\n.*\n\n(\|.*\n)*", re.MULTILINE)
+    PAGE.write_text(before.sub(lambda _: section(found), PAGE.read_text()))
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
-"""Does the measurement of drift verdicts draw what it says?"""
+"""Does the measurement of drift verdicts draw what it says, and does its page have its numbers?"""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from benchmarks import drift
 
+ROOT = Path(__file__).resolve().parents[2]
 Array = Any
 
 
@@ -37,3 +40,7 @@ def test_what_was_not_asked_is_a_dash_and_no_number() -> None:
     seen = {"unjar": 0.015, "nannyml, any column": None}
     cells = [{"width": 8, "reference_rows": 1000, "rows": 10_000, "world": world, "seen": seen} for world in drift.WORLDS]
     assert drift.table({"cells": cells}).splitlines()[-1] == "| 8, 1,000, 10,000 | **1.5** · 1.5 / 1.5 / 1.5 | – |"
+
+
+def test_the_page_has_the_table_of_the_results() -> None:
+    assert drift.section(json.loads((ROOT / drift.RESULTS).read_text())) in (ROOT / drift.PAGE).read_text()
