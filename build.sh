@@ -2,7 +2,7 @@
 # ./build.sh [--name unjar] [--base IMAGE]
 # ./build.sh --bundle | --model-only  --number N --key PRIVATE.pem [--model-name model] [--expires YYYY-MM-DD]
 # Builds the image: fetches the locked wheels into build/wheels, then builds without a network. model.pkl is converted in a
-# container first, unless model.onnx was made from this very file.
+# container first, unless model.onnx was made from this very file and has proved the regressions.json that is here.
 #   --name        the image's name; it is tagged NAME:latest and NAME:<first 12 digits of the model's SHA-256>
 #   --base        the Python image to start from (default: $BASE_IMAGE, else the one the Dockerfile names)
 #   --bundle      then signs and packs all that a site needs into build/MODEL-NAME-N.tar
@@ -160,7 +160,11 @@ if ! docker image inspect "$base" >/dev/null 2>&1; then
     say "pulling $base"
     docker pull "$base" || fail "$base cannot be pulled; load it with docker load, or name another Python $minor image with --base"
 fi
-if grep -qs "$(digest_of model.pkl)" model.onnx; then say "model.onnx was made from this model.pkl"; else convert; fi
+# What went wrong once and was adopted is proved by a conversion alone.
+current() {
+    grep -qs "$(digest_of model.pkl)" model.onnx && { [ ! -f regressions.json ] || grep -qs "$(digest_of regressions.json)" model.onnx; }
+}
+if current; then say "model.onnx was made from this model.pkl"; else convert; fi
 fetch serving requirements/serving.txt
 
 say "making $name:latest"

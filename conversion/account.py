@@ -24,8 +24,11 @@ USUAL = Tolerance(1e-5, 1e-5)
 POINTS = 80
 
 
-def provenance(loaded: Loaded, trusted: list[str], content: bytes, accepted: Accepted) -> dict[str, Any]:
+def provenance(loaded: Loaded, trusted: list[str], content: bytes, accepted: Accepted, regressions: bytes) -> dict[str, Any]:
+    """regressions: the file of rows that went wrong once, empty where there is none."""
+    proved = {"regressions_sha256": hashlib.sha256(regressions).hexdigest()} if regressions else {}
     return {
+        **proved,
         "source_sha256": hashlib.sha256(content).hexdigest(),
         "source_bytes": len(content),
         "estimator": describe(loaded.estimator),

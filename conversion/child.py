@@ -75,7 +75,8 @@ def _convert(task: Task, content: bytes, progress: Progress) -> None:
     rows = travelling(question)
     answers = question.ask(rows)
     verification = Verification(question.schema.cast(rows, accepted.candidate.real), _plain(answers), question.tolerance)
-    provenance = account.provenance(loaded, task.trusted, content, accepted)
+    known = Path(task.regressions).read_bytes() if task.regressions else b""
+    provenance = account.provenance(loaded, task.trusted, content, accepted, known)
     model = write.embed(
         accepted.graph,
         {

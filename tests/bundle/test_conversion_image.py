@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
+from conversion.current import is_current
 from serving.model import Model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +96,19 @@ def test_rows_that_went_wrong_once_are_proved_in_the_container_too(small: bytes,
     done = made(tmp_path, {"model.pkl": small, "regressions.json": regressions()})
     assert done.returncode == 0, done.stderr
     assert Model.load(tmp_path / "src" / "model.onnx").parity["rows"]["regression"] == 1
+
+
+def test_a_model_is_current_only_when_it_has_proved_the_rows_that_are_there(small: bytes, tmp_path: Path) -> None:
+    """A case that is adopted later, beside an unchanged pickle, asks for another conversion."""
+    assert made(tmp_path, {"model.pkl": small, "regressions.json": regressions()}).returncode == 0
+    source, model, rows = (tmp_path / "src" / name for name in ("model.pkl", "model.onnx", "regressions.json"))
+    assert is_current(source, model)
+    rows.write_bytes(rows.read_bytes() + b" ")
+    assert not is_current(source, model)
+    rows.unlink()
+    assert is_current(source, model)
+    source.write_bytes(small + b".")
+    assert not is_current(source, model)
 
 
 def test_a_model_that_answers_them_wrongly_makes_no_image(small: bytes, tmp_path: Path) -> None:
