@@ -1,9 +1,10 @@
 """python -m benchmarks.retrieval [--queries 1821]: is the same part found again, however it was drawn or cut?
 
 Parts of the catalogue are drawn in each of the ways below, read as a customer's file is, encoded by model.onnx, and looked for
-among the whole catalogue by the shape block. Once as drawn; once with the extensions of recommender/trailing.py beside it, by
-the least distance, and by the least where an extension's counts DOUBT times. A refusal counts as not found. Results:
-benchmarks/results/retrieval.json; exit code 1 where an aim is missed.
+among the whole catalogue by the shape block; every part three times, which makes a difference only where chance draws. Once as
+drawn; once with the extensions of recommender/trailing.py beside it, by the least distance, and by the least where those of an
+extension count DOUBT times. A refusal counts as not found. Results: benchmarks/results/retrieval.json; exit code 1 where an aim
+is missed.
 """
 
 import argparse
@@ -70,8 +71,9 @@ WAYS: dict[str, Draw] = {
     "cut 5 %, moved, 40 points, noise 0.1 %": lambda h, rng: moved(noisy(resampled(shortened(h, 0.05), 40), 0.1, rng), rng),
     "cut 8 %, moved, 40 points, noise 0.1 %": lambda h, rng: moved(noisy(resampled(shortened(h, 0.08), 40), 0.1, rng), rng),
 }
-# Top-1 with extensions and DOUBT.
-AIMS = {"40 points, 4 decimals": 0.995, "moved, 40 points, noise 0.1 %": 0.96, "cut 2 %": 0.97, "cut 5 %": 0.97}
+# Top-1 with extensions and DOUBT; and whole parts may lose this much to extensions.
+AIMS = {"40 points, 4 decimals": 0.995, "moved, 40 points, noise 0.1 %": 0.95, "cut 2 %": 0.97, "cut 5 %": 0.97}
+LOSS_MAX = 0.002
 
 
 def main() -> int:

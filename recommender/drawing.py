@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 POINTS_MIN, POINTS_MAX = 10, 5000
+TEXT_MAX = 1_000_000  # characters: two hundred for every point
 # Beyond these a square overflows or vanishes.
 SIZE_MAX = 1e100
 _COMMENT = re.compile(r"#|!|//|;")
@@ -45,6 +46,8 @@ def read(text: str) -> Outline:
     Lednicer's surfaces may come in either order and direction, with their counts or with a blank line between them.
     Raises ContourRefused with the line that could not be read.
     """
+    if len(text) > TEXT_MAX:
+        raise ContourRefused("too_long", "outline", f"found {len(text):,} characters, expected at most {TEXT_MAX:,}")
     name, count, note = "", 0.0, None
     rows: list[list[float]] = []
     lines, breaks = [0], {0}

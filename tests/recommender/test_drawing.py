@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from recommender.contour import normalise
-from recommender.drawing import POINTS_MAX, ContourRefused, from_points, read
+from recommender.drawing import POINTS_MAX, TEXT_MAX, ContourRefused, from_points, read
 from tests.recommender.sections import NACA0012, NACA4412, Array, naca, text_of
 
 UPPER, LOWER = NACA4412[:80][::-1], NACA4412[79:]
@@ -166,6 +166,12 @@ def test_a_number_that_no_drawing_has_is_refused_with_its_line(row: str, code: s
     lines = text_of(NACA0012).splitlines()
     refused = refusal("\n".join(["n", *lines[:20], row, *lines[20:]]))
     assert (refused.where, refused.code) == ("line 22", code)
+
+
+def test_a_text_longer_than_any_outline_is_refused_unread() -> None:
+    refused = refusal("n\n" + text_of(NACA0012) + "\nnote" * TEXT_MAX)
+    assert refused.code == "too_long"
+    assert "expected at most 1,000,000" in str(refused)
 
 
 def json_refusal(value: object) -> ContourRefused:

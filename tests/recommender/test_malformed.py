@@ -95,7 +95,7 @@ def deranged(rows: Rows, rng: random.Random) -> Rows:
         lambda: [[x, y + wild] if number == one else [x, y] for number, (x, y) in enumerate(rows)],
         lambda: [rows[one]] * len(rows),
         lambda: [[x, 0.0] for x, _ in rows],
-        lambda: [[float(round(x * rng.choice([1, 10, 100]))), float(round(y * 100))] for x, y in rows],
+        lambda: [[round(x * rng.choice([1, 10, 100]), 0), round(y * 100, 0)] for x, y in rows],
     ]
     return rng.choice(ways)()
 
@@ -122,7 +122,7 @@ def garbled(text: str, rng: random.Random) -> str:
         lambda: text.replace(" ", rng.choice(["", "\t", "  ", ",", "\u00a0"])),
         lambda: text.replace(".", ","),
         lambda: text + text,
-        lambda: text.swapcase().encode("utf-16").decode("latin-1"),
+        lambda: text.swapcase().encode("utf-16", "surrogatepass").decode("latin-1"),
     ]
     return rng.choice(ways)()
 
@@ -138,7 +138,7 @@ def spoiled(rows: Rows, rng: random.Random) -> object:
         lambda: [rng.choice(ITEMS) for _ in range(20)],
         lambda: items[: rng.randrange(15)],
         lambda: [items],
-        lambda: [*rows[0], *rows[1]] * 20,
+        lambda: [*rows[0], *rows[-1]] * 20,
         lambda: [[round(x, 2), int(abs(y) > 0.01)] for x, y in rows],
         lambda: [[x, y] for x, y in pairwise(x for x, _ in rows)],
         lambda: {"points": items},
