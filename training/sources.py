@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.contour import Array, ContourRefused, normalise, read
+from recommender.contour import Array, ContourRefused, normalise
+from recommender.drawing import read
 
 WHITELIST = Path(__file__).with_name("whitelist.csv")
 SAME_PERCENT = 0.05

@@ -13,7 +13,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["serving", "recommender"]):
-    from recommender import contour
+    from recommender import contour, drawing
     from tests.fuzz import mutations, oracle
 
 DATATYPES = ("FP64", "FP32", "INT64", "BYTES", "BOOL")
@@ -33,7 +33,7 @@ def decoder(data: bytes) -> None:
 
 def read_contour(data: bytes) -> None:
     with contextlib.suppress(contour.ContourRefused):
-        contour.normalise(contour.read(data.decode("latin-1")).points)
+        contour.normalise(drawing.read(data.decode("latin-1")).points)
 
 
 def seeds(target: str) -> list[bytes]:

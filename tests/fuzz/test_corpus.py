@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender import contour
+from recommender import contour, drawing
 from tests.fuzz.mutations import DATATYPES
 from tests.fuzz.test_decoder import agree
 
@@ -30,4 +30,4 @@ def test_the_decoder_agrees_with_its_twin(path: Path) -> None:
 @pytest.mark.parametrize("path", inputs("contour"), ids=lambda path: path.name[:8])
 def test_a_contour_is_read_or_refused(path: Path) -> None:
     with contextlib.suppress(contour.ContourRefused):
-        contour.normalise(contour.read(path.read_bytes().decode("latin-1")).points)
+        contour.normalise(drawing.read(path.read_bytes().decode("latin-1")).points)

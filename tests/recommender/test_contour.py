@@ -1,37 +1,20 @@
 import math
+import time
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.contour import SIDE, STATIONS, ContourRefused, normalise, outline, read
+from recommender.contour import CROSSING_MAX, LOBE_MAX, SIDE, STATIONS, ContourRefused, normalise, outline
+from recommender.drawing import read
+from tests.recommender.sections import NACA0012, NACA4412, naca
 
 Array = NDArray[np.float64]
-
-
-def naca(camber: float, at: float, thickness: float, points: int = 80) -> Array:
-    """NACA four-digit section, closed trailing edge, Selig order. Source: NACA Report 460 (1933)."""
-    x = (1 - np.cos(np.linspace(0, np.pi, points))) / 2
-    half = 5 * thickness * (0.2969 * np.sqrt(x) - 0.126 * x - 0.3516 * x**2 + 0.2843 * x**3 - 0.1036 * x**4)
-    front = x < at
-    shape = np.where(front, 2 * at * x - x**2, 1 - 2 * at + 2 * at * x - x**2)
-    line = camber * shape / np.where(front, at**2, (1 - at) ** 2)
-    slope = np.arctan(2 * camber * (at - x) / np.where(front, at**2, (1 - at) ** 2))
-    upper = np.column_stack([x - half * np.sin(slope), line + half * np.cos(slope)])
-    lower = np.column_stack([x + half * np.sin(slope), line - half * np.cos(slope)])
-    return np.concatenate([upper[::-1], lower[1:]])
-
-
-def text_of(points: Array) -> str:
-    return "\n".join(f"{x:.6f} {y:.6f}" for x, y in points)
 
 
 def turned(points: Array, degrees: float) -> Array:
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.asarray(points @ np.array([[c, s], [-s, c]]), dtype=np.float64)
-
-
-NACA0012, NACA4412 = naca(0.0, 0.4, 0.12), naca(0.04, 0.4, 0.12)
 
 
 def refusal(points: Array) -> ContourRefused:
@@ -91,57 +74,6 @@ def test_a_section_flown_inverted_stays_inverted() -> None:
 def test_normalising_twice_changes_nothing() -> None:
     once = normalise(NACA4412).heights
     assert np.abs(normalise(outline(once)).heights - once).max() < 2e-5
-
-
-def test_selig_text_is_read_with_its_name() -> None:
-    drawing = read("NACA 4412\n" + text_of(NACA4412))
-    assert drawing.name == "NACA 4412"
-    assert drawing.points.shape == NACA4412.shape
-
-
-def test_lednicer_text_gives_the_same_contour_as_selig() -> None:
-    upper, lower = NACA4412[:80][::-1], NACA4412[79:]
-    lednicer = f"NACA 4412\n 80. 80.\n\n{text_of(upper)}\n\n{text_of(lower)}\n"
-    heights = normalise(read(lednicer).points).heights
-    assert np.abs(heights - normalise(NACA4412).heights).max() < 1e-5
-
-
-def test_commas_comments_windows_line_ends_and_closing_notes_are_read() -> None:
-    lines = [f"{x:.6f}, {y:.6f}" for x, y in NACA0012]
-    text = "\ufeffNACA 0012\r\n# drawn by hand\r\n" + "\r\n".join(lines) + "\r\nfrom a report\r\nof 1933\r\n"
-    assert len(read(text).points) == len(NACA0012)
-
-
-def test_the_grid_box_of_an_mses_file_is_no_point() -> None:
-    assert len(read("NACA 0012\n-2.0 3.0 -2.5 2.5\n" + text_of(NACA0012)).points) == len(NACA0012)
-
-
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [("0.5 abc", "'0.5 abc'"), ("0,5 0,1", "4 numbers"), ("0.5", "1 numbers"), ("0.1 0.2 0.3", "3 numbers")],
-)
-def test_a_line_that_is_no_point_is_named(line: str, found: str) -> None:
-    lines = text_of(NACA0012).splitlines()
-    with pytest.raises(ContourRefused, match="line 7") as refused:
-        read("\n".join([*lines[:6], line, *lines[6:]]))
-    assert refused.value.code == "unreadable_line"
-    assert found in str(refused.value)
-
-
-def test_wrong_lednicer_counts_are_named() -> None:
-    with pytest.raises(ContourRefused, match=r"counts 70 \+ 80 but 160 points follow"):
-        read(f"NACA\n70. 80.\n{text_of(NACA4412[:80][::-1])}\n{text_of(NACA4412[79:])}")
-
-
-def test_millimetres_that_look_like_counts_are_points() -> None:
-    points = np.round(NACA0012 * 100 + [0, 3], 3)
-    assert read(text_of(points)).points.shape == points.shape
-
-
-@pytest.mark.parametrize("text", ["", "only a name", "name\n1 0\n0 0\n1 0"])
-def test_too_few_points_are_refused(text: str) -> None:
-    with pytest.raises(ContourRefused, match="expected at least 10"):
-        read(text)
 
 
 def test_a_point_that_is_not_finite_is_named() -> None:
@@ -220,3 +152,72 @@ def test_an_outline_of_no_size_is_refused() -> None:
     with pytest.raises(ContourRefused) as refused:
         normalise(points)
     assert refused.value.code == "size"
+
+
+def test_the_nose_is_where_it_was_drawn() -> None:
+    contour = normalise(turned(NACA0012, 20.0) * 40.0 + [7.0, -3.0])
+    assert contour.nose == pytest.approx((7.0, -3.0), abs=1e-3)
+
+
+def spiked(depth: float) -> Array:
+    """NACA 0012 whose upper surface falls to `depth` under the chord and comes back, between two stations."""
+    place = int(np.flatnonzero(NACA0012[:, 0] < 0.515)[0])
+    down = np.column_stack([np.linspace(0.515, 0.513, 30), np.linspace(0.05, -depth, 30)])
+    up = np.column_stack([np.linspace(0.513, 0.511, 30), np.linspace(-depth, 0.05, 30)])
+    return np.concatenate([NACA0012[:place], down, up[1:], NACA0012[place:]])
+
+
+def test_a_spike_through_the_other_surface_is_refused_with_its_points() -> None:
+    """No station sees it; the segments do."""
+    refused = refusal(spiked(0.12))
+    assert refused.code == "self_intersection"
+    words = refused.where.replace(":", "").split()
+    first, second = int(words[1]), int(words[3])
+    points = spiked(0.12)
+    assert points[first - 1 : first + 1, 1] == pytest.approx(-0.055, abs=0.01)
+    assert points[second - 1 : second + 1, 0] == pytest.approx(0.513, abs=0.02)
+    assert "x/c = 0.51" in str(refused)
+
+
+def test_points_that_were_written_twice_keep_their_numbers() -> None:
+    once, twice = refusal(spiked(0.12)), refusal(np.repeat(spiked(0.12), 2, axis=0))
+    numbers = [[int(word) for word in refused.where.split() if word.isdigit()] for refused in (once, twice)]
+    assert numbers[1] == [2 * number - 1 for number in numbers[0]]
+
+
+@pytest.mark.parametrize("points", [40, 80, 600, 2400])
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_of_a_thousandth_is_accepted_though_it_ties_knots(points: int, seed: int) -> None:
+    section = naca(0.02, 0.4, 0.10, points)
+    drawn = section + np.random.default_rng(seed).normal(scale=0.001, size=section.shape)
+    contour = normalise(drawn)
+    assert np.abs(contour.heights - normalise(section).heights).max() < 0.02
+    assert (contour.lower - contour.upper).max() <= CROSSING_MAX
+
+
+@pytest.mark.parametrize(("height", "code"), [(LOBE_MAX / 2, None), (LOBE_MAX * 2, "self_intersection")])
+def test_a_knot_is_refused_when_it_is_higher_than_noise(height: float, code: str | None) -> None:
+    turn = np.linspace(0, 2 * np.pi, 40)[1:-1]
+    knot = np.array([0.5, 0.055]) + np.column_stack([0.004 * np.sin(turn), height * (1 - np.cos(turn)) / 2])
+    at = int(np.flatnonzero(NACA0012[:, 0] < 0.5)[0])
+    assert code_of(np.concatenate([NACA0012[:at], knot[::-1], NACA0012[at:]])) == code
+    # The other way around it is a bump.
+    assert code_of(np.concatenate([NACA0012[:at], knot, NACA0012[at:]])) is None
+
+
+def code_of(points: Array) -> str | None:
+    try:
+        normalise(points)
+    except ContourRefused as refused:
+        return refused.code
+    return None
+
+
+def test_five_thousand_points_take_less_than_fifty_milliseconds() -> None:
+    section = naca(0.02, 0.4, 0.12, 2500)
+    spent = []
+    for _ in range(5):
+        start = time.process_time()
+        normalise(section)
+        spent.append(time.process_time() - start)
+    assert min(spent) < 0.05
