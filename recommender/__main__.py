@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from recommender import catalogue, contour, parts
+from recommender import catalogue, contour, drawing, parts
 from recommender.catalogue import CatalogueRefused
-from recommender.contour import ContourRefused
+from recommender.drawing import ContourRefused
 from recommender.encoder import Encoder, NotAnEncoder
 from recommender.parts import Part, Parts
 from serving.errors import CannotStart, ModelRefused
@@ -78,7 +78,7 @@ def read(file: Path, name: str | None, identity: str | None, source: str) -> Par
     if len(content) > FILE_MAX:
         raise ContourRefused("too_large", str(file), f"found more than {FILE_MAX:,} bytes, expected the points of one section")
     try:
-        outline = contour.read(content.decode("utf-8", errors="replace"))
+        outline = drawing.read(content.decode("utf-8", errors="replace"))
         heights = contour.normalise(outline.points).heights
     except ContourRefused as refused:
         raise ContourRefused(

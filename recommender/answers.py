@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from recommender import contour, generation, geometry, polar, recommendation, requirements
+from recommender import contour, drawing, generation, geometry, polar, recommendation, requirements, trailing
 from recommender.catalogue import SHAPE
-from recommender.contour import Array, Contour, ContourRefused
+from recommender.contour import Array, Contour
+from recommender.drawing import ContourRefused
 from recommender.polar import Flight
 from recommender.recommendation import Rows, Scored
 from recommender.requirements import Candidates, Requirements
+from recommender.trailing import Extension
 from recommender.workshop import Workshop
 from serving.errors import NotFound, shown
 
@@ -25,21 +27,22 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Given:
-    """A section to work with: heights (130,); `drawn` where it was an outline; `latent` (32,)."""
+    """A section to work with: heights (130,), `latent` (32,); of an outline also how it was drawn and how it may go on."""
 
     name: str
     heights: Array
     latent: Array
     drawn: Contour | None = None
     points: int = 0
+    extensions: tuple[Extension, ...] = ()
 
 
 def given(shop: Workshop, shape: Mapping[str, Any]) -> Given:
     """Raises ContourRefused, or NotFound for a part that is not in the catalogue."""
     if shape.get("dat") is not None:
-        return _drawn(shop, contour.read(shape["dat"]))
+        return _drawn(shop, drawing.read(shape["dat"]), bool(shape.get("extend")))
     if shape.get("points") is not None:
-        return _drawn(shop, contour.Outline("", np.array(shape["points"], dtype=np.float64)))
+        return _drawn(shop, drawing.from_points(shape["points"]), bool(shape.get("extend")))
     if shape.get("part") is not None:
         row = _row(shop, shape["part"])
         return Given(str(shop.catalogue.name[row]), shop.heights[row], shop.catalogue.latent[row].astype(np.float64))
@@ -54,9 +57,17 @@ def given(shop: Workshop, shape: Mapping[str, Any]) -> Given:
     return Given("", heights, shop.encoder.encode(heights[None])[0])
 
 
-def _drawn(shop: Workshop, outline: contour.Outline) -> Given:
+def _drawn(shop: Workshop, outline: drawing.Outline, extend: bool) -> Given:
+    """Raises ContourRefused, too where a trailing edge shall be extended that is not cut."""
     found = contour.normalise(outline.points)
-    return Given(outline.name, found.heights, shop.encoder.encode(found.heights[None])[0], found, len(outline.points))
+    ways = trailing.extensions(found)
+    if not extend:
+        latent = shop.encoder.encode(found.heights[None])[0]
+        return Given(outline.name, found.heights, latent, found, len(outline.points), tuple(ways))
+    if not ways:
+        raise ContourRefused("not_cut", "trailing edge", "it closes by itself, there is nothing to extend")
+    longer = ways[0].heights
+    return Given(outline.name, longer, shop.encoder.encode(longer[None])[0], found, len(outline.points))
 
 
 def encode(shop: Workshop, section: Given) -> Json:
@@ -69,17 +80,28 @@ def encode(shop: Workshop, section: Given) -> Json:
         **_shape(section.heights),
         "latent": _round(section.latent, 6),
         "drawing": None if section.drawn is None else _drawing(section.drawn, section.points),
+        "trailing_edge": _trailing_edge(section),
         "residual": round(100.0 * float(np.sqrt(np.mean((rebuilt - section.heights) ** 2))), 5),
         "novelty": {"distance": round(distance, 3), "percentile": round(percentile, 1)},
     }
 
 
 def similar(shop: Workshop, section: Given, k: int) -> Json:
-    rows, distances = shop.index.nearest(section.latent[:SHAPE], k)
+    """Of a cut part also what is near to each way it may go on; each part once, by the way that brings it nearest."""
+    ways = [("as drawn", section.latent, 1.0)]
+    if section.extensions:
+        longer = shop.encoder.encode(np.array([one.heights for one in section.extensions]))
+        words = [f"extended by {one.by:.1f} %" for one in section.extensions]
+        ways += [(said, latent, trailing.DOUBT) for said, latent in zip(words, longer, strict=True)]
+    nearest: dict[int, tuple[float, float, str]] = {}
+    for said, latent, doubt in ways:
+        for row, distance in zip(*shop.index.nearest(latent[:SHAPE], k), strict=True):
+            one = (doubt * float(distance), float(distance), said)
+            nearest[int(row)] = min(nearest.get(int(row), one), one)
+    ordered = sorted(nearest.items(), key=lambda item: (item[1][0], item[0]))[:k]
     found = [
-        {**_part(shop, int(row)), "distance": round(float(distance), 4), "matched": "as drawn"}
-        | {"heights": _round(shop.heights[row], 6)}
-        for row, distance in zip(rows, distances, strict=True)
+        {**_part(shop, row), "distance": round(distance, 4), "matched": said, "heights": _round(shop.heights[row], 6)}
+        for row, (_, distance, said) in ordered
     ]
     return {"parts": found, "searched": len(shop.index)}
 
@@ -244,7 +266,18 @@ def _shape(heights: Array) -> Json:
 def _drawing(found: Contour, points: int) -> Json:
     return {
         "points": points, "chord": found.chord, "rotation_deg": round(found.rotation_deg, 4), "clockwise": found.clockwise,
+        "nose": list(found.nose),
     }  # fmt: skip
+
+
+def _trailing_edge(section: Given) -> Json:
+    """What an extension would be is offered, and only done for who asks for it."""
+    gap = 100.0 * float(section.heights[contour.SIDE - 1] - section.heights[-1])
+    offer = None
+    if section.extensions:
+        best = section.extensions[0]
+        offer = {"by": round(best.by, 2), **_shape(best.heights)}
+    return {"gap": round(gap, 4), "cut": offer is not None, "extension": offer}
 
 
 def _caveat() -> Json:

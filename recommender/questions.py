@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from recommender.contour import POINTS_MAX
+from recommender.drawing import POINTS_MAX, TEXT_MAX
 from recommender.generation import STEPS
 from recommender.polar import ALPHA_MAX, ALPHA_MIN, N_CRIT_MAX, N_CRIT_MIN, REYNOLDS_MAX, REYNOLDS_MIN
 
@@ -28,7 +28,7 @@ class _Strict(BaseModel):
 class Shape(_Strict):
     """A section, said in exactly one way."""
 
-    dat: Annotated[str | None, Field(max_length=1_000_000, description="text of a Selig or Lednicer file")] = None
+    dat: Annotated[str | None, Field(max_length=TEXT_MAX, description="text of a Selig or Lednicer file")] = None
     points: Annotated[list[Point] | None, Field(max_length=POINTS_MAX, description="x and y once around, any unit")] = None
     heights: Annotated[
         list[Annotated[float, Field(ge=-10, le=10)]] | None,

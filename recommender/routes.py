@@ -20,7 +20,7 @@ from fastapi import FastAPI, Request, Response
 from recommender import answers, parts, questions
 from recommender.answers import Json
 from recommender.catalogue import CatalogueRefused
-from recommender.contour import ContourRefused
+from recommender.drawing import ContourRefused
 from recommender.encoder import NotAnEncoder
 from recommender.workshop import Shed, Workshop
 from serving import guard, schema

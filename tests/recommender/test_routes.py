@@ -15,6 +15,7 @@ import pytest
 from recommender import parts
 from recommender.answers import dat
 from recommender.catalogue import load
+from recommender.contour import STATIONS, outline
 from recommender.encoder import Encoder
 from recommender.parts import Part
 from recommender.polar import Flight
@@ -83,7 +84,7 @@ def test_a_drawing_is_known_again(web: httpx.Client) -> None:
     assert said["drawing"]["points"] == 129
     assert max(abs(a - b) for a, b in zip(said["heights"], KNOWN[100], strict=True)) < 2e-4
     found = ask(web, "/v1/similar", {"shape": {"dat": text}, "k": 2})
-    assert found["searched"] == len(KNOWN)
+    assert found["searched"] == web.get("/v1/catalogue").json()["count"]
     assert found["parts"][0]["id"] == load().id[100]
     assert found["parts"][0]["distance"] < 0.02 < found["parts"][1]["distance"]
 
@@ -306,3 +307,39 @@ def test_with_tokens_the_questions_are_guarded(start: Start, tmp_path: Path) -> 
     assert httpx.post(f"{running.url}/v1/encode", json=QUESTIONS["/v1/encode"]).status_code == 401
     bearer = {"authorization": "Bearer secret-of-anna-1234"}
     assert httpx.post(f"{running.url}/v1/encode", json=QUESTIONS["/v1/encode"], headers=bearer, timeout=30).status_code == 200
+
+
+def cut(row: int, at: float) -> list[list[float]]:
+    """A part's outline without what lies behind x/c = at."""
+    around = outline(KNOWN[row])
+    kept = around[around[:, 0] < at]
+    ends = [[at, float(np.interp(at, STATIONS, side))] for side in (KNOWN[row][:65], KNOWN[row][65:])]
+    return [ends[0], *kept.tolist(), ends[1]]
+
+
+def test_a_cut_part_is_found_and_an_extension_offered_and_only_done_when_asked(web: httpx.Client) -> None:
+    rows = [row for row in range(0, 600, 40) if KNOWN[row][64] - KNOWN[row][129] < 1e-4]
+    first = []
+    for row in rows:
+        shape = {"points": cut(row, 0.95)}
+        said = ask(web, "/v1/encode", {"shape": shape})
+        edge = said["trailing_edge"]
+        assert edge["cut"]
+        assert edge["gap"] > 0.2
+        assert max(abs(a - b) for a, b in zip(said["heights"], KNOWN[row], strict=True)) > 1e-3
+        found = ask(web, "/v1/similar", {"shape": shape, "k": 1})["parts"][0]
+        first.append(found["id"] == load().id[row] and found["matched"].startswith("extended by "))
+        longer = ask(web, "/v1/encode", {"shape": shape | {"extend": True}})
+        assert longer["heights"] == edge["extension"]["heights"]
+        assert abs(longer["trailing_edge"]["gap"]) < 0.01
+    assert np.mean(first) > 0.8
+
+
+def test_what_is_not_cut_is_not_extended(web: httpx.Client) -> None:
+    assert ask(web, "/v1/encode", {"shape": SHAPE})["trailing_edge"]["extension"] is None
+    # Every tail brought to one point.
+    around = outline(KNOWN[3] - np.tile(STATIONS, 2) * np.repeat(KNOWN[3][[64, 129]], 65))
+    shape = {"points": around.tolist()}
+    said = ask(web, "/v1/encode", {"shape": shape})["trailing_edge"]
+    assert (said["cut"], said["extension"]) == (False, None)
+    assert "closes by itself" in refused(web, "/v1/encode", {"shape": shape | {"extend": True}}, "invalid_contour")
