@@ -52,7 +52,7 @@ function showFacts(answer, asked) {
     ["Camber", `${number(geometry.camber, 1)} %`, `at ${number(geometry.camber_at, 0)} % chord`],
     ["Nose radius", `${number(geometry.nose_radius, 2)} %`, "of chord"],
     ["Trailing edge", `${number(geometry.trailing_angle, 1)}°`, `gap ${number(edge.gap, 2)} %`],
-    ["Novelty", number(novelty.percentile, 0), "percentile of the parts"],
+    ["Novelty", number(novelty.percentile, 0), "percentile"],
     ["Encoded to", `${number(residual, 3)} %`, "of chord RMS"],
   ];
   $("facts").replaceChildren(...facts.map(([name, value, more]) =>

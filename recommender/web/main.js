@@ -99,6 +99,19 @@ function restore(place) {
   }
 }
 
+// The fragment holds the drawing, so links within the page move there without writing it.
+function startJumps() {
+  for (const anchor of document.querySelectorAll("a[href^='#']")) {
+    anchor.addEventListener("click", (event) => {
+      event.preventDefault();
+      const target = $(anchor.hash.slice(1));
+      target.tabIndex = -1;
+      target.focus({ preventScroll: true });
+      target.scrollIntoView();
+    });
+  }
+}
+
 function startToken() {
   onTokenWanted(() => new Promise((resolve) => {
     const dialog = $("token-dialog");
@@ -124,7 +137,7 @@ on("catalogue", () => {
   $("server").textContent = `${count} parts${yours} · encoder ${encoder.slice(0, 8)}`;
 });
 for (const begin of [startToken, startContour, startPerformance, startRequirements, startSliders, startOpen, startHistory, startName,
-  startDownloads, startLink, startResults, startGenerate, startLive]) begin();
+  startDownloads, startLink, startJumps, startResults, startGenerate, startLive]) begin();
 clear($("drawing-fault"));
 await greet();
 if (!restore(start)) start(state.heights, state.name, state.origin);

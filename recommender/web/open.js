@@ -88,7 +88,7 @@ function asDrawn(drawing) {
 
 function offerSamples() {
   const parts = SAMPLES.map((id) => state.catalogue.parts.find((part) => part.id === id)).filter(Boolean);
-  $("samples").replaceChildren(...parts.map((part) => button(part.name, () => takePart(part, $("drawing-fault")), { class: "sample" })));
+  $("samples").replaceChildren(html("span", { class: "quiet" }, "Samples"), ...parts.map((part) => button(part.name, () => takePart(part, $("drawing-fault")), { class: "sample" })));
 }
 
 function list() {

@@ -37,7 +37,7 @@ export function polarQuestion(heights) {
 export function showPolar(answer) {
   own = answer.polars[0];
   clear($("performance-fault"));
-  for (const place of document.querySelectorAll("[data-limits]")) place.textContent = `${answer.predicted_by}. Valid: ${answer.limits}.`;
+  for (const place of document.querySelectorAll("[data-limits]")) place.textContent = `Predicted by ${answer.predicted_by}; ${answer.limits}.`;
   $("conditions").textContent = `at ${reynoldsText(own.reynolds)}, ${airText(answer.n_crit)}`;
   render();
 }
@@ -86,7 +86,7 @@ function bestLift(polar) {
 
 function specOf(kind, all, at) {
   const lines = all.map(({ name, tone, polar }) => ({
-    name, tone, points: flown(polar).map((i) => [...kind.of(polar, i), polar.confidence[i] >= FIRM]),
+    name, tone, points: flown(polar).filter((i) => kind.key !== "glide" || polar.CL[i] >= 0).map((i) => [...kind.of(polar, i), polar.confidence[i] >= FIRM]),
   }));
   const points = lines.flatMap((line) => line.points);
   const range = (k) => [Math.min(...points.map((p) => p[k])), Math.max(...points.map((p) => p[k]))];

@@ -51,7 +51,7 @@ function axis({ range, digits }, from, to, count) {
 
 function niceStep(raw) {
   const power = 10 ** Math.floor(Math.log10(raw));
-  return [1, 2, 2.5, 5, 10].find((times) => times * power >= raw * (1 - 1e-9)) * power;
+  return [1, 2, 5, 10].find((times) => times * power >= raw * (1 - 1e-9)) * power;
 }
 
 function verticalTick(x, tick, height) {
@@ -89,7 +89,7 @@ function drawn({ tone, points }, x, y) {
 function dotted({ kind, x: dx, y: dy, shade, mark, title, onclick }, x, y) {
   const at = `translate(${x.at(dx).toFixed(1)} ${y.at(dy).toFixed(1)})`;
   const outlines = { generated: "M0-6 6 0 0 6-6 0Z", given: "M-6 0H6M0-6V6", nearest: "M-4.5-4.5H4.5V4.5H-4.5Z" };
-  const body = outlines[kind] ? svg("path", { d: outlines[kind] }) : svg("circle", { r: 5 });
+  const body = outlines[kind] ? svg("path", { class: "spot", d: outlines[kind] }) : svg("circle", { class: "spot", r: 5 });
   body.setAttribute("fill-opacity", (shade ?? 1).toFixed(2));
   return svg("g", { transform: at, class: `dot ${kind}${mark ? ` tone-${mark} marked` : ""}`, onclick },
     svg("circle", { class: "reach", r: 12 }), body, svg("title", {}, title));

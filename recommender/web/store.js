@@ -5,7 +5,7 @@ import { naca, rounded } from "./shape.js";
 export const state = {
   heights: naca(0.02, 0.4, 0.12),
   name: "NACA 2412",
-  origin: "drawn by this page from the NACA four-digit formula",
+  origin: "from the NACA four-digit formula",
   wants: { reynolds: 1e6, n_crit: 9 },
   overlays: [], // {key, name, heights, tone}
   catalogue: null,
