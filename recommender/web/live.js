@@ -5,7 +5,7 @@ import { $, button, html, number } from "./dom.js";
 import { clear, fault, say } from "./notices.js";
 import { polarQuestion, showPolar } from "./performance.js";
 import { ask, lane } from "./server.js";
-import { rounded } from "./shape.js";
+import { SIDE, rounded } from "./shape.js";
 import { isOverlaid, on, overlay, replace, state, tell } from "./store.js";
 
 const NEIGHBOURS = 5;
@@ -47,17 +47,18 @@ async function render(question, show, place) {
 
 function showFacts(answer, asked) {
   const { geometry, residual, novelty, trailing_edge: edge } = answer;
+  const gap = 100 * (asked[SIDE - 1] - asked[2 * SIDE - 1]);
   const facts = [
     ["Thickness", `${number(geometry.thickness, 1)} %`, `at ${number(geometry.thickness_at, 0)} % chord`],
     ["Camber", `${number(geometry.camber, 1)} %`, `at ${number(geometry.camber_at, 0)} % chord`],
     ["Nose radius", `${number(geometry.nose_radius, 2)} %`, "of chord"],
-    ["Trailing edge", `${number(geometry.trailing_angle, 1)}°`, `gap ${number(edge.gap, 2)} %`],
+    ["Trailing edge", `${number(geometry.trailing_angle, 1)}°`, `gap ${number(gap, 2)} %`],
     ["Novelty", number(novelty.percentile, 0), "percentile"],
     ["Encoded to", `${number(residual, 3)} %`, "of chord RMS"],
   ];
   $("facts").replaceChildren(...facts.map(([name, value, more]) =>
     html("div", {}, html("dt", {}, name), html("dd", {}, value, " ", html("small", {}, more)))));
-  offerEdge(edge);
+  if (edge) offerEdge(edge);
   tell("encoded", { latent: answer.latent, asked });
 }
 

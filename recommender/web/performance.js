@@ -37,7 +37,7 @@ export function polarQuestion(heights) {
 export function showPolar(answer) {
   own = answer.polars[0];
   clear($("performance-fault"));
-  for (const place of document.querySelectorAll("[data-limits]")) place.textContent = `Predicted by ${answer.predicted_by}; ${answer.limits}.`;
+  for (const place of document.querySelectorAll("[data-limits]")) place.textContent = `${answer.predicted_by}: ${answer.limits}.`;
   $("conditions").textContent = `at ${reynoldsText(own.reynolds)}, ${airText(answer.n_crit)}`;
   render();
 }

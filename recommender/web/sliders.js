@@ -32,7 +32,7 @@ function makeRows() {
     const row = { direction, input, output, at: 0 };
     input.addEventListener("input", (event) => move(row, event));
     input.addEventListener("change", settle);
-    return Object.assign(row, { element: html("div", { class: "slide" }, html("label", { for: id }, capital(name)), input, output) });
+    return Object.assign(row, { element: html("div", { class: "slide" }, label(id, name), input, output) });
   });
   $("sliders").replaceChildren(...rows.map((row) => row.element));
 }
@@ -87,6 +87,12 @@ function resetMorph() {
   morphFrom = null;
   $("morph").value = 0;
   $("morph-value").textContent = "0 %";
+}
+
+// "camber 2, most at 78 % chord": what follows the comma is said smaller.
+function label(id, name) {
+  const [what, ...where] = name.split(", ");
+  return html("label", { for: id }, capital(what), where.length ? html("small", {}, where.join(", ")) : null);
 }
 
 function capital(text) {
