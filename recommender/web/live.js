@@ -29,9 +29,10 @@ async function round(at) {
   const failed = faults.filter(Boolean);
   // A shape that is refused is refused by all three; its reason is shown once, at the drawing.
   failed.filter(({ error }, i) => failed.findIndex((other) => other.error.message === error.message) === i)
-    .forEach(({ error, place }) => fault(place, error));
+    .forEach(({ error, place }) => { fault(place, error); place.dataset.live = error.message; });
   if (failed.length) return;
-  clear($("drawing-fault"));
+  // What a file or a link did wrong stays until the drawing is another.
+  if ($("drawing-fault").dataset.live === $("drawing-fault").textContent) clear($("drawing-fault"));
   performance.measure("interaction", { start: at, end: performance.now() });
   if (performance.getEntriesByName("interaction").length > KEPT) performance.clearMeasures("interaction");
 }

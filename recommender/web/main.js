@@ -6,7 +6,7 @@ import { dat, dxf, svgFile } from "./export.js";
 import { startGenerate } from "./generate.js";
 import { fromFragment, holdsDrawing, toFragment } from "./link.js";
 import { startLive } from "./live.js";
-import { clear, fault, say } from "./notices.js";
+import { clearUnless, fault, say } from "./notices.js";
 import { startOpen } from "./open.js";
 import { startPerformance } from "./performance.js";
 import { startRequirements } from "./requirements.js";
@@ -30,6 +30,7 @@ function startHistory() {
     event.preventDefault();
     step(act, act === undo ? "Undone" : "Done again");
   });
+  on("settled", () => clearUnless($("drawing-fault"), "live"));
   on("settled", () => { $("undo").disabled = !canUndo(); $("redo").disabled = !canRedo(); });
 }
 
@@ -87,15 +88,13 @@ function keepLink() {
 }
 
 function restore(place) {
-  if (!holdsDrawing(location.hash)) return false;
+  if (!holdsDrawing(location.hash)) return;
   try {
     const { heights, name, wants } = fromFragment(location.hash);
     want(wants);
     place(heights, name, "from a link");
-    return true;
   } catch (error) {
     fault($("drawing-fault"), error);
-    return false;
   }
 }
 
@@ -138,6 +137,6 @@ on("catalogue", () => {
 });
 for (const begin of [startToken, startContour, startPerformance, startRequirements, startSliders, startOpen, startHistory, startName,
   startDownloads, startLink, startJumps, startResults, startGenerate, startLive]) begin();
-clear($("drawing-fault"));
 await greet();
-if (!restore(start)) start(state.heights, state.name, state.origin);
+start(state.heights, state.name, state.origin);
+restore(start);

@@ -17,6 +17,11 @@ export function clear(place) {
   place.textContent = "";
 }
 
+// A fault that still holds is marked by who said it, in the data of that name.
+export function clearUnless(place, mark) {
+  if (place.dataset[mark] !== place.textContent) clear(place);
+}
+
 // An error belongs to the place that asked; a server that is away belongs to the whole page and is tried again.
 export function fault(place, error, before = "") {
   if (error.name === "AbortError") return;

@@ -19,7 +19,7 @@ export function drawPareto(sections, toneOf, onchoose) {
   const xs = dots.map((dot) => dot.x);
   const ys = dots.map((dot) => dot.y);
   draw({
-    x: { label: "change, % chord RMS", range: [0, Math.max(0.5, ...xs) * 1.08] },
+    x: { label: "change, % chord RMS", range: [-0.03, 1.06].map((share) => share * Math.max(0.5, ...xs)) },
     y: { label: "gain in L/D, %", range: [Math.min(-4, ...ys) * 1.1, Math.max(10, ...ys) * 1.15] },
     rules: [{ y: 0 }],
     dots: [{ kind: "given", x: 0, y: 0, title: "your section" }, ...dots],
