@@ -12,6 +12,7 @@ export function makeCard(section, { rank, requestId, given }) {
   const key = keyOf(section);
   const heard = html("p", { class: "heard", role: "status" });
   const wrong = html("p", { class: "fault", role: "alert", hidden: true });
+  const speak = (...outcomes) => feedback(outcomes, requestId, heard, wrong);
   return html("li", { class: "card", "data-key": key, tabindex: -1 },
     thumbnail(section, given),
     html("div", { class: "about" }, html("h3", {}, section.name), html("p", { class: "source quiet" }, provenance(section)),
@@ -21,8 +22,8 @@ export function makeCard(section, { rank, requestId, given }) {
       button("Overlay", () => overlay({ key, name: section.name, heights: section.heights }),
         { class: "lay", "aria-pressed": String(isOverlaid(key)), "aria-label": `Overlay ${section.name}` }),
       button("Take as new shape", () => take(section), { "aria-label": `Take as new shape: ${section.name}` }),
-      button("Used it", () => feedback(["accepted", { rank }], requestId, heard, wrong), { "aria-label": `Used it: ${section.name}` }),
-      button("Not useful", () => feedback(["rejected"], requestId, heard, wrong), { "aria-label": `Not useful: ${section.name}` }),
+      button("Used it", () => speak("accepted", { rank }), { "aria-label": `Used it: ${section.name}` }),
+      button("Not useful", () => speak("rejected"), { "aria-label": `Not useful: ${section.name}` }),
       heard),
     wrong);
 }
@@ -42,14 +43,15 @@ function thumbnail(section, given) {
     svg("path", { class: "drawn", d: path(outline(section.heights), x, y) }));
 }
 
-function provenance({ kind, source, family, own }) {
+export function provenance({ kind, source, family, own }) {
   if (kind === "generated") return "Generated for these requirements; no such part is known";
   return [own ? "Your own part" : source, family].filter((text, i, all) => text && all.indexOf(text) === i).join(" · ");
 }
 
 function misses(section) {
   if (!section.misses.length) return null;
-  return html("ul", { class: "misses", "aria-label": "Requirements it misses" }, ...section.misses.map((text) => html("li", {}, text)));
+  const items = section.misses.map((text) => html("li", {}, text));
+  return html("ul", { class: "misses", "aria-label": "Requirements it misses" }, ...items);
 }
 
 function figures(section) {
@@ -59,17 +61,19 @@ function figures(section) {
     ["Change", `${number(change, 2)} %`, "chord RMS"],
     ["Confidence", number(confidence, 2), "predicted"],
   ];
-  const more = glide === null ? `does not reach the lift · ${number(thickness, 1)} % thick`
-    : `L/D ${number(glide, 1)} · α ${number(alpha, 1)}° · CD ${number(CD, 4)} · CM ${number(CM, 3)} · ${number(thickness, 1)} % thick`;
+  const flown = glide === null ? "does not reach the lift"
+    : `L/D ${number(glide, 1)} · α ${number(alpha, 1)}° · CD ${number(CD, 4)} · CM ${number(CM, 3)}`;
   return html("div", { class: "figures" },
     html("dl", {}, ...main.map(([name, value, unit]) =>
-      html("div", { class: name === "Gain" && gain > 0 ? "up" : "" }, html("dt", {}, name), html("dd", {}, value, " ", html("small", {}, unit))))),
-    html("p", { class: "more" }, more));
+      html("div", { class: name === "Gain" && gain > 0 ? "up" : "" },
+        html("dt", {}, name), html("dd", {}, value, " ", html("small", {}, unit))))),
+    html("p", { class: "more" }, `${flown} · ${number(thickness, 1)} % thick`));
 }
 
 function take(section) {
-  const { kind, source, family } = section;
-  replace(section.heights, section.name, kind === "generated" ? `generated, began as ${state.name}` : `from the catalogue: ${source}, ${family}`);
+  const generated = section.kind === "generated";
+  const origin = generated ? `generated, began as ${state.name}` : `from the catalogue: ${provenance(section)}`;
+  replace(section.heights, section.name, origin);
   say(`${section.name} is your section now`);
 }
 

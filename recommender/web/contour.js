@@ -61,7 +61,8 @@ function drawGrid() {
     lines.push(svg("line", { x1: x, x2: x, y1: 4, y2: view.height - 18 }));
     if (view.width > 420 || tick % 2 === 0) {
       const text = tick === 10 ? "100 % chord" : String(tick * 10);
-      lines.push(svg("text", { x: tick === 10 ? view.width - 2 : x, y: view.height - 4, "text-anchor": tick === 10 ? "end" : "middle" }, text));
+      const place = tick === 10 ? { x: view.width - 2, "text-anchor": "end" } : { x, "text-anchor": "middle" };
+      lines.push(svg("text", { ...place, y: view.height - 4 }, text));
     }
   }
   grid.replaceChildren(...lines);

@@ -47,6 +47,7 @@ export function reynoldsText(reynolds) {
 }
 
 export function airText(nCrit) {
-  const kind = nCrit >= 11 ? "very clean air" : nCrit >= 8 ? "clean air" : nCrit >= 6 ? "slightly turbulent air" : "turbulent air";
+  const kinds = [[11, "very clean air"], [8, "clean air"], [6, "slightly turbulent air"], [0, "turbulent air"]];
+  const [, kind] = kinds.find(([least]) => nCrit >= least);
   return `${kind} (n_crit ${nCrit})`;
 }

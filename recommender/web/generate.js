@@ -30,7 +30,8 @@ async function generate() {
     const { answer, requestId } = await stream("/v1/generate", question, progress, running.signal);
     const { generated, scored, feasible, nearest_miss: miss, seed } = answer;
     const best = generated.length ? `${feasible} of ${scored} shapes meet the requirements (seed ${seed}).` : "";
-    show("generated", generated.length ? generated : [miss?.part].filter(Boolean), best || `${miss?.says ?? "None feasible"}.`, requestId, heights);
+    const shown = generated.length ? generated : [miss?.part].filter(Boolean);
+    show("generated", shown, best || `${miss?.says ?? "None feasible"}.`, requestId, heights);
     say(generated.length ? `${generated.length} sections generated` : "No section could be generated");
   } catch (error) {
     if (error.name === "AbortError") { lead("Cancelled."); say("Cancelled"); }

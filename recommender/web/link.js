@@ -1,4 +1,4 @@
-// How does a link hold the drawing? In its fragment, which no browser sends to a server: name, wants, and heights to 1/80,000 of chord.
+// How does a link hold the drawing? Name, wants, and heights to 1/80,000 of chord in its fragment, which no browser sends on.
 
 import { known } from "./requirements.js";
 import { isShape } from "./shape.js";

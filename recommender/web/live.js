@@ -1,4 +1,4 @@
-// How do coordinates, neighbours and polar follow the hand? Rounds of three questions; of the shapes that wait the latest is asked.
+// How do coordinates, neighbours and polar follow the hand? Rounds of three questions; of the shapes that wait the latest wins.
 // Every round leaves a performance measure "interaction": from the hand's move to the last of the three answers on the page.
 
 import { $, button, html, number } from "./dom.js";
@@ -6,7 +6,7 @@ import { clear, fault, say } from "./notices.js";
 import { polarQuestion, showPolar } from "./performance.js";
 import { ask, lane } from "./server.js";
 import { SIDE, rounded } from "./shape.js";
-import { isOverlaid, on, overlay, replace, state, tell } from "./store.js";
+import { on, overlay, replace, state, tell } from "./store.js";
 
 const NEIGHBOURS = 5;
 const KEPT = 500; // measures
@@ -76,7 +76,8 @@ function offerEdge({ gap, cut, extension }) {
   };
   const keep = () => { place.dataset.kept = gap.toFixed(3); place.hidden = true; };
   place.replaceChildren(
-    html("p", {}, `The trailing edge is cut: ${number(gap, 1)} % chord thick. Extended by ${number(extension.by, 1)} % it would close.`),
+    html("p", {}, `The trailing edge is cut: ${number(gap, 1)} % chord thick. `
+      + `Extended by ${number(extension.by, 1)} % chord it closes.`),
     button("Extend it", accept, { class: "main" }), button("Keep as drawn", keep));
   place.hidden = false;
 }
@@ -86,7 +87,7 @@ function showNeighbours({ parts }) {
   const standing = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   list.replaceChildren(...parts.map((part) => html("li", {},
     button(part.name, () => overlay({ key: part.id, name: part.name, heights: part.heights }), {
-      "data-key": part.id, "aria-pressed": String(isOverlaid(part.id)), title: `${part.source}, ${part.family}: lay it over the drawing`,
+      "data-key": part.id, title: `${part.name}: ${part.source}, ${part.family}. Lays it over the drawing`,
     }),
     html("small", {}, `${number(part.distance, 2)} % chord${part.matched === "as drawn" ? "" : `, ${part.matched}`}`))));
   if (standing) (list.querySelector(`[data-key="${CSS.escape(standing)}"]`) ?? list.querySelector("button"))?.focus();

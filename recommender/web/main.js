@@ -1,4 +1,4 @@
-// Who starts what? Joins the parts of the page; holds what belongs to no one of them: history, names, downloads, the link, the token.
+// Who starts what? Joins the parts of the page; holds what belongs to none of them: history, name, downloads, link, token.
 
 import { startContour } from "./contour.js";
 import { $, number } from "./dom.js";
@@ -116,7 +116,8 @@ function startToken() {
     const dialog = $("token-dialog");
     $("token-text").value = "";
     dialog.showModal();
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "use" ? $("token-text").value.trim() : null), { once: true });
+    const given = () => (dialog.returnValue === "use" ? $("token-text").value.trim() : null);
+    dialog.addEventListener("close", () => resolve(given()), { once: true });
   }));
 }
 
@@ -135,8 +136,8 @@ on("catalogue", () => {
   const yours = own ? `, ${number(own, 0)} of them your own` : "";
   $("server").textContent = `${count} parts${yours} · encoder ${encoder.slice(0, 8)}`;
 });
-for (const begin of [startToken, startContour, startPerformance, startRequirements, startSliders, startOpen, startHistory, startName,
-  startDownloads, startLink, startJumps, startResults, startGenerate, startLive]) begin();
+for (const begin of [startToken, startContour, startPerformance, startRequirements, startSliders, startOpen, startHistory,
+  startName, startDownloads, startLink, startJumps, startResults, startGenerate, startLive]) begin();
 await greet();
 start(state.heights, state.name, state.origin);
 restore(start);

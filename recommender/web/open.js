@@ -1,5 +1,6 @@
 // How does a section come in: a file opened, dropped or pasted, a sample, a part of the catalogue?
 
+import { provenance } from "./card.js";
 import { $, button, html, number } from "./dom.js";
 import { clear, fault, say } from "./notices.js";
 import { ask } from "./server.js";
@@ -12,7 +13,11 @@ const SAMPLES = ["n0012", "naca2412", "clarky", "goe398"];
 export function startOpen() {
   $("open").addEventListener("click", () => $("file").click());
   $("file").addEventListener("change", () => { readFile($("file").files[0]); $("file").value = ""; });
-  $("paste").addEventListener("click", () => { clear($("paste-fault")); $("paste-dialog").showModal(); $("paste-text").focus(); });
+  $("paste").addEventListener("click", () => {
+    clear($("paste-fault"));
+    $("paste-dialog").showModal();
+    $("paste-text").focus();
+  });
   $("paste-read").addEventListener("click", readPasted);
   $("find").addEventListener("click", () => { $("find-dialog").showModal(); list(); });
   $("find-text").addEventListener("input", list);
@@ -44,7 +49,8 @@ async function readFile(file) {
   if (!file) return;
   const place = $("drawing-fault");
   if (file.size > BYTES_MAX) {
-    fault(place, new RangeError(`${file.name}: found ${number(file.size / 1e6, 1)} MB, expected less than 1 MB of coordinates`));
+    const found = `${file.name}: found ${number(file.size / 1e6, 1)} MB`;
+    fault(place, new RangeError(`${found}, expected less than 1 MB of coordinates`));
     return;
   }
   await readText(await file.text(), file.name.replace(/\.\w+$/, ""), `from ${file.name}`, place);
@@ -88,7 +94,8 @@ function asDrawn(drawing) {
 
 function offerSamples() {
   const parts = SAMPLES.map((id) => state.catalogue.parts.find((part) => part.id === id)).filter(Boolean);
-  $("samples").replaceChildren(html("span", { class: "quiet" }, "Samples"), ...parts.map((part) => button(part.name, () => takePart(part, $("drawing-fault")), { class: "sample" })));
+  $("samples").replaceChildren(html("span", { class: "quiet" }, "Samples"),
+    ...parts.map((part) => button(part.name, () => takePart(part, $("drawing-fault")))));
 }
 
 function list() {
@@ -99,12 +106,13 @@ function list() {
     return words.every((word) => text.includes(word));
   });
   const shown = found.slice(0, FOUND_MAX);
-  $("find-count").textContent = `${found.length} of ${parts.length} parts${shown.length < found.length ? `, the first ${shown.length} shown` : ""}`;
+  const more = shown.length < found.length ? `, the first ${shown.length} shown` : "";
+  $("find-count").textContent = `${found.length} of ${parts.length} parts${more}`;
   $("find-list").replaceChildren(...shown.map((part) => html("li", {},
     button("", () => takePart(part, $("find-fault")), { "aria-label": `${part.name}, ${part.family}` }))));
   [...$("find-list").querySelectorAll("button")].forEach((element, i) => {
-    const { name, source, family, own, thickness, camber } = shown[i];
-    element.append(html("b", {}, name), html("span", {}, own ? "your own" : source === family ? source : `${source} · ${family}`),
+    const { name, thickness, camber } = shown[i];
+    element.append(html("b", {}, name), html("span", {}, provenance(shown[i])),
       html("span", { class: "end" }, `${number(thickness, 1)} % thick, ${number(camber, 1)} % camber`));
   });
 }
@@ -113,7 +121,7 @@ async function takePart(part, place) {
   clear(place);
   try {
     const { answer } = await ask(`/v1/catalogue/${encodeURIComponent(part.id)}`);
-    replace(answer.heights, answer.name, `from the catalogue: ${answer.own ? "your own part" : answer.source}, ${answer.family}`);
+    replace(answer.heights, answer.name, `from the catalogue: ${provenance(answer)}`);
     say(`${answer.name} is your section now`);
     $("find-dialog").close();
   } catch (error) {

@@ -1,4 +1,4 @@
-// Which sections gain most for the least change? Every one of the lists is a dot: better round, generated diamond, nearest square.
+// Which sections gain most for the least change? Better ones are round dots, generated ones diamonds, nearest ones squares.
 
 import { $, number, signed } from "./dom.js";
 import { makePlot } from "./plot.js";
@@ -13,8 +13,7 @@ export function drawPareto(sections, toneOf, onchoose) {
   const shown = sections.filter((section) => section.gain !== null && section.gain > -60);
   const dots = shown.map((section) => ({
     kind: section.kind, x: section.change, y: section.gain, shade: shade(section.confidence), mark: toneOf(section),
-    title: `${section.name}: ${signed(section.gain, 1)} % L/D, ${number(section.change, 2)} % chord, confidence ${number(section.confidence, 2)}`,
-    onclick: () => onchoose(section),
+    title: titleOf(section), onclick: () => onchoose(section),
   }));
   const xs = dots.map((dot) => dot.x);
   const ys = dots.map((dot) => dot.y);
@@ -27,6 +26,10 @@ export function drawPareto(sections, toneOf, onchoose) {
   const best = shown.reduce((a, b) => (a && a.gain >= b.gain ? a : b), null);
   const said = best ? `best: ${best.name}, ${signed(best.gain, 1)} % for ${number(best.change, 2)} % chord` : "none to show";
   $("pareto").setAttribute("aria-label", `Gain in L/D against change of ${shown.length} sections; ${said}`);
+}
+
+function titleOf({ name, gain, change, confidence }) {
+  return `${name}: ${signed(gain, 1)} % L/D, ${number(change, 2)} % chord, confidence ${number(confidence, 2)}`;
 }
 
 // Confidence below 0.6 is as good as none; the scale ends there.

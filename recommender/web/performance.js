@@ -9,11 +9,15 @@ import { rounded } from "./shape.js";
 import { on, state } from "./store.js";
 
 const FIRM = 0.85;
+const CL = { label: "CL", read: 2 };
 const KINDS = [
-  { key: "polar", title: "Lift against drag", x: { label: "CD", read: 4 }, y: { label: "CL", read: 2 }, rule: "y", of: (p, i) => [p.CD[i], p.CL[i]] },
-  { key: "glide", title: "L/D against lift", x: { label: "CL", read: 2 }, y: { label: "L/D", read: 0 }, rule: "x", of: (p, i) => [p.CL[i], p.CL[i] / p.CD[i]] },
-  { key: "lift", title: "Lift against angle", x: { label: "α °", read: 1 }, y: { label: "CL", read: 2 }, rule: "y", of: (p, i) => [p.alpha[i], p.CL[i]] },
-  { key: "moment", title: "Moment against lift", x: { label: "CL", read: 2 }, y: { label: "CM", read: 3 }, rule: "x", of: (p, i) => [p.CL[i], p.CM[i]] },
+  { key: "polar", title: "Lift against drag", x: { label: "CD", read: 4 }, y: CL, rule: "y", of: (p, i) => [p.CD[i], p.CL[i]] },
+  { key: "glide", title: "L/D against lift", x: CL, y: { label: "L/D", read: 0 }, rule: "x",
+    of: (p, i) => [p.CL[i], p.CL[i] / p.CD[i]] },
+  { key: "lift", title: "Lift against angle", x: { label: "α °", read: 1 }, y: CL, rule: "y",
+    of: (p, i) => [p.alpha[i], p.CL[i]] },
+  { key: "moment", title: "Moment against lift", x: CL, y: { label: "CM", read: 3 }, rule: "x",
+    of: (p, i) => [p.CL[i], p.CM[i]] },
 ];
 const plots = new Map();
 const kept = new Map(); // polars of what is laid over, for the present conditions
@@ -37,7 +41,9 @@ export function polarQuestion(heights) {
 export function showPolar(answer) {
   own = answer.polars[0];
   clear($("performance-fault"));
-  for (const place of document.querySelectorAll("[data-limits]")) place.textContent = `${answer.predicted_by}: ${answer.limits}.`;
+  for (const place of document.querySelectorAll("[data-limits]")) {
+    place.textContent = `${answer.predicted_by}: ${answer.limits}.`;
+  }
   $("conditions").textContent = `at ${reynoldsText(own.reynolds)}, ${airText(answer.n_crit)}`;
   render();
 }
@@ -66,7 +72,7 @@ async function askOverlays() {
 
 function shown() {
   const mine = own ? [{ name: state.name || "your section", tone: 0, polar: own }] : [];
-  const over = state.overlays.filter(({ key }) => kept.get(key)).map(({ key, name, tone }) => ({ name, tone, polar: kept.get(key) }));
+  const over = state.overlays.map(({ key, name, tone }) => ({ name, tone, polar: kept.get(key) })).filter(({ polar }) => polar);
   return [...mine, ...over];
 }
 
@@ -85,8 +91,10 @@ function bestLift(polar) {
 }
 
 function specOf(kind, all, at) {
+  const counts = (polar, i) => kind.key !== "glide" || polar.CL[i] >= 0;
   const lines = all.map(({ name, tone, polar }) => ({
-    name, tone, points: flown(polar).filter((i) => kind.key !== "glide" || polar.CL[i] >= 0).map((i) => [...kind.of(polar, i), polar.confidence[i] >= FIRM]),
+    name, tone,
+    points: flown(polar).filter((i) => counts(polar, i)).map((i) => [...kind.of(polar, i), polar.confidence[i] >= FIRM]),
   }));
   const points = lines.flatMap((line) => line.points);
   const range = (k) => [Math.min(...points.map((p) => p[k])), Math.max(...points.map((p) => p[k]))];
@@ -118,6 +126,7 @@ function row({ name, tone, polar }, at) {
   const read = readAt(polar, at);
   const title = html("th", { scope: "row" }, html("i", { class: `swatch tone-${tone}`, "aria-hidden": true }), name);
   if (!read) return html("tr", {}, title, html("td", { colspan: 5, class: "note" }, "does not reach this lift"));
-  const cells = [number(read.glide, 1), number(read.alpha, 1), number(read.CD, 4), number(read.CM, 3), number(read.confidence, 2)];
+  const { glide, alpha, CD, CM, confidence } = read;
+  const cells = [number(glide, 1), number(alpha, 1), number(CD, 4), number(CM, 3), number(confidence, 2)];
   return html("tr", {}, title, ...cells.map((text) => html("td", {}, text)));
 }

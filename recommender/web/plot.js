@@ -1,10 +1,11 @@
-// How is a small plot of lines or dots drawn as SVG? Knows of axes, ticks and reading a value under the pointer; nothing of wings.
+// How is a small plot of lines or dots drawn as SVG? Knows of axes, ticks and values under the pointer; nothing of wings.
 
 import { html, number, svg } from "./dom.js";
 
 const MARGIN = { left: 46, right: 12, top: 12, bottom: 34 };
 
-// spec: {x: {label, digits, range}, y: {...}, lines: [{tone, name, points: [[x, y, firm]]}], dots: [{x, y, ...}], rules: [{x} or {y}]}
+// spec: {x: {label, digits, range, read}, y: {...}, lines: [{tone, name, points: [[x, y, firm]]}], dots: [{x, y, kind, ...}],
+// rules: [{x} or {y}]}; `read` is how many decimals a value under the pointer is told with.
 export function makePlot(board, label) {
   const readout = html("p", { class: "readout", "aria-hidden": true });
   const marks = svg("g", {});
@@ -29,7 +30,8 @@ function render(plot) {
   plot.scale = { x, y };
   plot.marks.replaceChildren();
   board.replaceChildren(
-    svg("g", { class: "grid" }, ...x.ticks.flatMap((t) => verticalTick(x, t, height)), ...y.ticks.flatMap((t) => level(y, t, width)),
+    svg("g", { class: "grid" },
+      ...x.ticks.flatMap((tick) => verticalTick(x, tick, height)), ...y.ticks.flatMap((tick) => level(y, tick, width)),
       svg("text", { x: width - MARGIN.right, y: height - 4, "text-anchor": "end", class: "label" }, spec.x.label),
       svg("text", { x: 4, y: 10, class: "label" }, spec.y.label)),
     svg("g", { class: "rules" }, ...(spec.rules ?? []).map((rule) => ruled(rule, x, y, width, height))),
@@ -108,6 +110,7 @@ function point(plot, event) {
     }
   }
   if (!best.line) { readout.textContent = ""; marks.replaceChildren(); return; }
-  readout.textContent = `${best.line.name}: ${spec.x.label} ${number(best.x, spec.x.read)}, ${spec.y.label} ${number(best.y, spec.y.read)}`;
-  marks.replaceChildren(svg("circle", { class: `line tone-${best.line.tone}`, r: 4, cx: scale.x.at(best.x), cy: scale.y.at(best.y) }));
+  const { x, y, line } = best;
+  readout.textContent = `${line.name}: ${spec.x.label} ${number(x, spec.x.read)}, ${spec.y.label} ${number(y, spec.y.read)}`;
+  marks.replaceChildren(svg("circle", { class: `line tone-${line.tone}`, r: 4, cx: scale.x.at(x), cy: scale.y.at(y) }));
 }

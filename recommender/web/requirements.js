@@ -6,11 +6,13 @@ import { on, state, want } from "./store.js";
 const WAIT_MS = 150;
 const FIELDS = [
   { key: "lift", label: "Lift", unit: "CL", step: 0.05, digits: 2, hint: "empty: where the shape's L/D is best" },
-  { key: "reynolds", label: "Reynolds number", unit: "× 10⁶", step: 0.05, digits: 2, factor: 1e6, fallback: 1e6, hint: "0.05 to 10 million" },
+  { key: "reynolds", label: "Reynolds number", unit: "× 10⁶", step: 0.05, digits: 2, factor: 1e6, fallback: 1e6,
+    hint: "0.05 to 10 million" },
   { key: "n_crit", label: "Transition (n_crit)", fallback: 9, choices: [[12, "Very clean air (12)"], [9, "Clean air (9)"],
     [7, "Some turbulence (7)"], [5, "Turbulent (5)"], [3, "Very turbulent (3)"]] },
   { key: "moment_min", label: "Moment at least", unit: "CM", step: 0.01, digits: 3, hint: "empty: 0.02 below the shape's own" },
-  { key: "thickness_min", label: "Thickness at least", unit: "% chord", step: 0.5, digits: 1, hint: "empty: 0.5 below the shape's own" },
+  { key: "thickness_min", label: "Thickness at least", unit: "% chord", step: 0.5, digits: 1,
+    hint: "empty: 0.5 below the shape's own" },
   { key: "thickness_max", label: "Thickness at most", unit: "% chord", step: 0.5, digits: 1, hint: "empty: 35" },
   { key: "change_max", label: "Change at most", unit: "% chord", step: 0.1, digits: 2, hint: "empty: any change", none: "any" },
   { key: "confidence_min", label: "Confidence at least", unit: "of 1", step: 0.05, digits: 2, hint: "empty: 0.85" },
@@ -52,11 +54,12 @@ function makeField({ key, label, unit, step, hint, choices }) {
   const id = `want-${key}`;
   const input = choices
     ? html("select", { id, name: key }, ...choices.map(([value, text]) => html("option", { value }, text)))
-    : html("input", { id, name: key, type: "number", step: "any", inputmode: "decimal", title: hint, "aria-describedby": `${id}-unit` });
+    : html("input", { id, name: key, type: "number", step: "any", title: hint, "aria-describedby": `${id}-unit` });
   if (!choices) input.addEventListener("keydown", (event) => stepped(event, input, step));
   inputs.set(key, input);
-  return html("div", { class: "field" }, html("label", { for: id }, label),
-    html("span", { class: choices ? "pick" : "entry" }, input, unit ? html("span", { class: "unit", id: `${id}-unit` }, unit) : null));
+  const tail = unit ? html("span", { class: "unit", id: `${id}-unit` }, unit) : null;
+  return html("div", { class: "field" },
+    html("label", { for: id }, label), html("span", { class: choices ? "pick" : "entry" }, input, tail));
 }
 
 // From an empty field the arrows start at what the server used, not at zero.

@@ -85,7 +85,8 @@ function showBetter(answer, requestId, given) {
   } else if (miss) {
     show("better", [miss.part], `${miss.says}.`.replace(/^./, (letter) => letter.toUpperCase()), requestId, given);
   } else {
-    show("better", [], `${met}, none of them better than your section at CL ${number(answer.requirements.lift, 2)}.`, requestId, given);
+    const at = `at CL ${number(answer.requirements.lift, 2)}`;
+    show("better", [], `${met}, none of them better than your section ${at}.`, requestId, given);
   }
 }
 

@@ -46,10 +46,10 @@ def test_a_token_is_asked_for_once_and_kept_in_this_tab_only(visit: Open, serve:
     tokens.write_text(f"draughtsman infer {hashlib.sha256(b'open sesame').hexdigest()}\n")
     tokens.chmod(0o600)
     page = visit(serve(UNJAR_TOKENS=str(tokens)).url, expected=(REFUSAL,))
-    page.get_by_label("Token").fill("wrong")
+    page.locator("#token-text").fill("wrong")
     page.get_by_role("button", name="Use it").click()
-    expect(page.get_by_label("Token")).to_have_value("")
-    page.get_by_label("Token").fill("open sesame")
+    expect(page.locator("#token-text")).to_have_value("")
+    page.locator("#token-text").fill("open sesame")
     page.get_by_role("button", name="Use it").click()
     ready(page)
     assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
