@@ -112,8 +112,10 @@ function startJumps() {
 }
 
 function startToken() {
-  onTokenWanted(() => new Promise((resolve) => {
+  onTokenWanted((refusal) => new Promise((resolve) => {
     const dialog = $("token-dialog");
+    $("token-fault").hidden = !refusal;
+    $("token-fault").textContent = refusal || "";
     $("token-text").value = "";
     dialog.showModal();
     const given = () => (dialog.returnValue === "use" ? $("token-text").value.trim() : null);

@@ -38,16 +38,16 @@ async function reach(address, body, signal, accept = "application/json") {
   }
   if (response.ok) return response;
   const refusal = await response.json().catch(() => null);
-  if (response.status === 401 && await gotToken(token)) return reach(address, body, signal, accept);
+  if (response.status === 401 && await gotToken(token, refusal)) return reach(address, body, signal, accept);
   if ([502, 504].includes(response.status)) throw new Unreachable(`the server does not answer (${response.status})`);
   throw new Refused(response.status, refusal, Number(response.headers.get("retry-after")) || null);
 }
 
 let asking = null; // several questions may find the door closed at once; the user is asked once
 
-async function gotToken(refused) {
+async function gotToken(refused, refusal) {
   if (sessionStorage.getItem(TOKEN) !== refused) return true;
-  asking ??= askForToken().finally(() => { asking = null; });
+  asking ??= askForToken(refused && refusal?.error).finally(() => { asking = null; });
   const given = await asking;
   if (given) sessionStorage.setItem(TOKEN, given);
   return Boolean(given);

@@ -133,7 +133,7 @@ def test_a_part_is_found_by_its_name_and_taken_with_its_source(page: Page) -> No
     page.locator("#find-list button").first.click()
     expect(page.locator("#find-dialog")).to_be_hidden()
     expect(page.locator("#name")).to_have_value("NACA 4412")
-    expect(page.locator("#origin")).to_have_text("from the catalogue: NACA, NACA 4-digit")
+    expect(page.locator("#origin")).to_have_text("from the catalogue: NACA · NACA 4-digit")
 
 
 def test_a_slider_moves_the_shape_by_what_it_says(page: Page) -> None:
