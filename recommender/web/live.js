@@ -54,7 +54,7 @@ function showFacts(answer, asked) {
     ["Camber", `${number(geometry.camber, 1)} %`, `at ${number(geometry.camber_at, 0)} % chord`],
     ["Nose radius", `${number(geometry.nose_radius, 2)} %`, "of chord"],
     ["Trailing edge", `${number(geometry.trailing_angle, 1)}°`, `gap ${number(gap, 2)} %`],
-    ["Novelty", number(novelty.percentile, 0), "percentile"],
+    ["Rarer than", `${number(novelty.percentile, 0)} %`, "of the parts"],
     ["Encoded to", `${number(residual, 3)} %`, "of chord RMS"],
   ];
   $("facts").replaceChildren(...facts.map(([name, value, more]) =>

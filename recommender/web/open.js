@@ -105,6 +105,8 @@ function list() {
     const text = `${part.name} ${part.id} ${part.family} ${part.source}${part.own ? " own" : ""}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });
+  const begins = (part) => part.name.toLowerCase().startsWith(words.join(" "));
+  found.sort((a, b) => begins(b) - begins(a));
   const shown = found.slice(0, FOUND_MAX);
   const more = shown.length < found.length ? `, the first ${shown.length} shown` : "";
   $("find-count").textContent = `${found.length} of ${parts.length} parts${more}`;

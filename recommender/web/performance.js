@@ -1,5 +1,6 @@
 // What does the section do at the wanted lift, Reynolds number and transition, beside the sections laid over it?
-// The numbers at the lift are read off the predicted polar between its angles, as the server does.
+// The numbers at the lift are the server's where it compared the sections there; while a hand moves, and for what it did not
+// compare, they are read off the predicted polar between its angles.
 
 import { $, airText, html, number, reynoldsText, svg } from "./dom.js";
 import { makePlot } from "./plot.js";
@@ -23,6 +24,7 @@ const plots = new Map();
 const kept = new Map(); // polars of what is laid over, for the present conditions
 let own = null;
 let lift = null;
+let compared = new Map(); // by key, "own" for the section itself
 
 export function startPerformance() {
   for (const kind of KINDS) {
@@ -31,7 +33,8 @@ export function startPerformance() {
     plots.set(kind.key, makePlot(board, kind.title));
   }
   on("overlays", () => { askOverlays(); render(); });
-  on("wants reconnected", () => { kept.clear(); askOverlays(); });
+  on("bent", () => compared.delete("own"));
+  on("wants reconnected", () => { compared.clear(); kept.clear(); askOverlays(); });
 }
 
 export function polarQuestion(heights) {
@@ -48,9 +51,10 @@ export function showPolar(answer) {
   render();
 }
 
-// The lift that the recommendations compare at; null until they have come once.
-export function compareAt(wanted) {
+// The lift that the recommendations compare at, and what was compared there.
+export function compareAt(wanted, sections) {
   lift = wanted;
+  compared = sections;
   render();
 }
 
@@ -71,9 +75,9 @@ async function askOverlays() {
 }
 
 function shown() {
-  const mine = own ? [{ name: state.name || "your section", tone: 0, polar: own }] : [];
-  const over = state.overlays.map(({ key, name, tone }) => ({ name, tone, polar: kept.get(key) })).filter(({ polar }) => polar);
-  return [...mine, ...over];
+  const mine = own ? [{ key: "own", name: state.name || "your section", tone: 0, polar: own }] : [];
+  const over = state.overlays.map(({ key, name, tone }) => ({ key, name, tone, polar: kept.get(key) }));
+  return [...mine, ...over.filter(({ polar }) => polar)];
 }
 
 function render() {
@@ -113,7 +117,7 @@ function flown(polar) {
 }
 
 // The first crossing going up: below the stall a lift belongs to one angle.
-export function readAt(polar, wanted) {
+function readAt(polar, wanted) {
   const i = polar.CL.findIndex((cl, k) => k > 0 && polar.CL[k - 1] <= wanted && wanted <= cl);
   if (i < 1) return null;
   const share = (wanted - polar.CL[i - 1]) / (polar.CL[i] - polar.CL[i - 1] || 1);
@@ -122,8 +126,9 @@ export function readAt(polar, wanted) {
   return { glide: wanted / drag, alpha: read(polar.alpha), CD: drag, CM: read(polar.CM), confidence: read(polar.confidence) };
 }
 
-function row({ name, tone, polar }, at) {
-  const read = readAt(polar, at);
+function row({ key, name, tone, polar }, at) {
+  const told = compared.get(key);
+  const read = Number.isFinite(told?.glide) ? told : readAt(polar, at);
   const title = html("th", { scope: "row" }, html("i", { class: `swatch tone-${tone}`, "aria-hidden": true }), name);
   if (!read) return html("tr", {}, title, html("td", { colspan: 5, class: "note" }, "does not reach this lift"));
   const { glide, alpha, CD, CM, confidence } = read;

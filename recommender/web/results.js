@@ -24,7 +24,7 @@ export function startResults() {
     $(`tab-${tab}`).addEventListener("keydown", (event) => turn(event, tab));
   }
   select(selected);
-  on("bent", () => { $("results").dataset.stale = "true"; });
+  on("bent wants", () => { $("results").dataset.stale = "true"; });
   on("settled wants reconnected", askSoon);
   on("overlays", () => {
     document.querySelectorAll(".card").forEach(markCard);
@@ -64,13 +64,15 @@ async function recommend() {
     const { answer, requestId } = await ask("/v1/recommend", { shape: { heights }, requirements: known(state.wants) });
     clear($("requirements-fault"));
     showUsed(answer.requirements);
-    compareAt(answer.requirements.lift);
+    const all = [...answer.nearest, ...answer.better].map((section) => [keyOf(section), section]);
+    compareAt(answer.requirements.lift, new Map([["own", answer.reference], ...all]));
     show("nearest", answer.nearest, "The nearest parts, whether they meet the requirements or not.", requestId, heights);
     showBetter(answer, requestId, heights);
     $("results").dataset.stale = "false";
     say(`${answer.better.length} better parts of ${answer.scored}`);
   } catch (error) {
     // What is wrong with the shape already stands at the drawing.
+    $("results").dataset.stale = "refused";
     const told = error.message === $("drawing-fault").textContent;
     if (!told) fault($("requirements-fault"), error);
   }

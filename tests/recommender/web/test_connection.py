@@ -75,6 +75,7 @@ def test_a_requirement_that_is_refused_is_named_at_the_requirements(page: Page) 
     page.get_by_label("Reynolds number").fill("50")
     expect(page.locator("#requirements-fault")).to_contain_text("reynolds")
     assert page.locator("#panel-better .card").count() == cards
+    expect(page.locator("#results")).to_have_attribute("data-stale", "refused")
     page.get_by_label("Reynolds number").fill("2")
     expect(page.locator("#requirements-fault")).to_be_hidden()
     expect(page.locator("#conditions")).to_contain_text("Re 2.0 × 10⁶")

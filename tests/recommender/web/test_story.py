@@ -56,3 +56,14 @@ def download(page: Page) -> None:
     assert text.splitlines()[0] == state(page)["name"]
     apart = normalise(read(text).points).heights - np.array(state(page)["heights"])
     assert np.abs(apart).max() < 2e-3
+
+
+def test_the_table_says_the_same_as_the_cards(page: Page) -> None:
+    card = page.locator("#panel-better .card").first
+    card.get_by_role("button", name="Overlay").click()
+    row = page.locator("#matched tbody tr").nth(1)
+    glide, alpha, drag_, moment, _ = row.locator("td").all_text_contents()
+    expect(card.locator(".more")).to_contain_text(f"L/D {glide} · α {alpha}° · CD {drag_} · CM {moment}")
+    own, other = (float(text) for text in page.locator("#matched tbody td:nth-child(2)").all_text_contents())
+    gain = float((card.locator(".figures .up dd").text_content() or "").split(" %")[0])
+    assert abs(100 * (other / own - 1) - gain) < 0.6
