@@ -25,9 +25,7 @@ def test_nothing_is_cut_off_or_beside_the_screen(
     visit: Open, server: Running, tmp_path: Path, width: int, height: int, scheme: str
 ) -> None:
     phone = width < 500
-    page = visit(
-        server.url, viewport={"width": width, "height": height}, color_scheme=scheme, is_mobile=phone, has_touch=phone
-    )
+    page = visit(server.url, viewport={"width": width, "height": height}, color_scheme=scheme, is_mobile=phone, has_touch=phone)
     ready(page)
     laid = page.locator("#panel-better .card").get_by_role("button", name="Overlay")
     laid.nth(0).click()

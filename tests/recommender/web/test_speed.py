@@ -46,7 +46,7 @@ def test_a_fast_hand_has_at_most_one_question_of_a_kind_in_flight_and_the_last_s
     }""")
     measures = dragged(page, 40)
     assert page.evaluate("window.most") == 1
-    assert 3 <= len(measures)
+    assert len(measures) >= 3
     shapes = page.evaluate("""import('/web/store.js').then(({ state }) => ['/v1/encode', '/v1/similar', '/v1/polar'].map((address) =>
         JSON.parse(window.last[address]).shape.heights.every((y, i) => Math.abs(y - state.heights[i]) < 2e-6)))""")
     assert shapes == [True, True, True]

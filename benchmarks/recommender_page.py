@@ -1,0 +1,137 @@
+"""python -m benchmarks.recommender_page: writes docs/recommender.md from what was measured; nothing is measured here.
+
+recommendation.json, retrieval.json and recommender.json in benchmarks/results/ are written by the benchmarks of these names,
+training/metrics.json by scripts/train.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "recommender.md"
+Json = dict[str, Any]
+
+
+def read(name: str) -> Json:
+    found: Json = json.loads((ROOT / name).read_text())
+    return found
+
+
+def page() -> str:
+    said, found = read("benchmarks/results/recommendation.json"), read("benchmarks/results/retrieval.json")
+    speed, learned = read("benchmarks/results/recommender.json"), read("training/metrics.json")
+    parts = [_HEAD, *_learned(learned), *_found(found), *_better(said), *_generated(said), *_speed(speed), _LIMITS]
+    return "\n".join(parts)
+
+
+_HEAD = """# How good is what the recommender recommends?
+
+Written by `python -m benchmarks.recommender_page` from results; do not edit. Every aerodynamic number here is predicted by
+NeuralFoil, none is measured in a tunnel.
+"""
+_LIMITS = """## Limits
+
+Sections are two-dimensional, the flow incompressible, transition free. What judges gains also made the labels the encoder learned
+from; the larger network that scores again learned from the same data. Families of sections resemble each other more than two
+customers' parts may. Whole families were held out for the encoder's figures, not for the catalogue's.
+"""
+
+
+def _measured(said: Json) -> str:
+    return f"\n{said['machine']}; Python {said['python']}, commit {said['commit']}, {said['date']}.\n"
+
+
+def _learned(said: Json) -> Iterator[str]:
+    held = said["held_out_families"]
+    yield "## The encoder, on families that it never saw\n"
+    yield f"{said['shapes']['kept']} sections, five folds, each family wholly in one. `training/metrics.json` has every family.\n"
+    yield "| | found | at least |"
+    yield "|---|---|---|"
+    for name, text in (
+        ("in_tolerance", "all 130 heights within a wind-tunnel model's tolerance after 24 coordinates"),
+        ("performance_r2", "R² of 45 aerodynamic quantities from 8 coordinates"),
+        ("retrieval_top1", "40 noisy, turned, scaled points find their part"),
+    ):
+        row = said["bounds"][name]
+        yield f"| {text} | {row['found']:.3f} | {row['at_least']:.2f} |"
+    yield f"| mean RMS error of a shape, % chord | {held['reconstruction']['mean_rms_percent_chord']:.4f} | |"
+    yield ""
+
+
+def _found(said: Json) -> Iterator[str]:
+    yield "## The same part, drawn carelessly or cut\n"
+    yield f"Each of {said['catalogue']} parts is drawn {said['queries_per_way'] // said['catalogue']} times in each way and searched"
+    yield "among all of them: as drawn, and with every way in which a cut trailing edge may have gone on. A drawing that is refused"
+    yield "counts as not found.\n"
+    yield "| drawn | as drawn: first, among five | with extensions | refused |"
+    yield "|---|---|---|---|"
+    for name, row in said["table"].items():
+        plain, more = ({key: f"{100 * row[way][key]:.1f} %" for key in ("top1", "top5")} for way in ("as_drawn", "extensions"))
+        yield f"| {name} | {plain['top1']}, {plain['top5']} | **{more['top1']}**, {more['top5']} | {row['refused']} |"
+    yield _measured(said)
+
+
+def _better(said: Json) -> Iterator[str]:
+    yield "## Better parts: the whole catalogue beside neighbours\n"
+    yield "A section asks for more L/D at the lift it is best at, Re 1e6, at most 0.5 % chord thinner, moment at most 0.02 lower,"
+    yield "confidence at least 0.85; candidates are of other families only. The best feasible candidate's gain, by who is looked at:\n"
+    yield f"| of {said['sections']} sections, {said['queries']} questions | feasible | median gain | mean gain | median change |"
+    yield "|---|---|---|---|---|"
+    yield from _ways(said["ways"])
+    wider = said["of_all_sections"]
+    yield f"\nThe same questions among all {wider['sections']} sections of the package that only training has, most of which may not"
+    yield "ship:\n"
+    yield "| | feasible | median gain | mean gain | median change |"
+    yield "|---|---|---|---|---|"
+    yield from _ways(wider["ways"])
+    yield _measured(said)
+
+
+def _ways(ways: dict[str, Json]) -> Iterator[str]:
+    for name, row in ways.items():
+        gains = " | ".join(f"{row[key]:+.1f} %" for key in ("median_gain", "mean_gain"))
+        yield f"| {name} | {100 * row['feasible']:.1f} % | {gains} | {row['median_change']:.2f} % chord |"
+
+
+def _generated(said: Json) -> Iterator[str]:
+    made = said["generated"]
+    yield "## Generated sections, scored again by a larger network\n"
+    yield f"{made['queries']} of these sections, {made['evaluations']} candidates each, median {made['median_s']:.2f} s. The package itself"
+    yield "scores given and generated section at the same lift, in its size large, which the server has as `polar.onnx`, and xxlarge,"
+    yield "a separate network. *Kept*: the gain it finds, as a share of the gain that was promised.\n"
+    yield "| | promised | large | xxlarge |"
+    yield "|---|---|---|---|"
+    large, larger = made["large"], made["xxlarge"]
+    yield f"| median gain | {made['median_gain']:+.1f} % | {large['median_gain']:+.1f} % | {larger['median_gain']:+.1f} % |"
+    yield f"| least gain | {made['least_gain']:+.1f} % | {large['least_gain']:+.1f} % | {larger['least_gain']:+.1f} % |"
+    for key, text in (("kept_of_all", "kept of all gains together"), ("median_kept", "kept, median")):
+        yield f"| {text} | | {100 * large[key]:.0f} % | {100 * larger[key]:.0f} % |"
+    count = [round(one["kept_80_percent"] * made["feasible"]) for one in (large, larger)]
+    yield f"| sections that keep 80 % or more | of {made['feasible']} | {count[0]} | {count[1]} |"
+    yield f"\nThe catalogue's best has a median gain of {made['median_gain_of_catalogue']:+.1f} % for these; the generated one is better for"
+    yield f"{100 * made['better_than_catalogue']:.0f} %, {made['median_change']:.2f} % chord away in the median. Both networks learned from the same"
+    yield "data, so agreement between them is no proof.\n"
+
+
+def _speed(said: Json) -> Iterator[str]:
+    yield "## How long it takes\n"
+    yield "One server, one connection, one question after the other, the client on the same two cores.\n"
+    yield "| address | p50 | p99 | answer |"
+    yield "|---|---|---|---|"
+    for path, row in said["addresses"].items():
+        yield f"| `{path}` | {row['p50_ms']:.1f} ms | {row['p99_ms']:.1f} ms | {row['bytes'] / 1000:.1f} kB |"
+    drag = said["drag"]
+    yield "\nOn the page, in headless chromium on the same two cores, from a move of the pointer to the neighbours and the polar that belong to"
+    yield f"it: median {drag['p50_ms']:.0f} ms, p99 {drag['p99_ms']:.0f} ms over {drag['measured']} of {drag['moves']} moves; moves that came while"
+    yield "an earlier one was asked about are answered by the last of them."
+    yield _measured(said)
+
+
+def main() -> None:
+    PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    main()
