@@ -108,7 +108,8 @@ def test_a_dropped_file_is_read(page: Page) -> None:
     drop = """text => {
         const data = new DataTransfer();
         data.items.add(new File([text], "dropped.dat", { type: "text/plain" }));
-        document.querySelector("#sheet").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+        document.querySelector("#sheet").dispatchEvent(drop);
     }"""
     page.evaluate(drop, dat("was dropped"))
     expect(page.locator("#name")).to_have_value("was dropped")
