@@ -5,6 +5,7 @@ training/metrics.json by scripts/train.
 """
 
 import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,9 @@ NeuralFoil, none is measured in a tunnel.
 """
 _LIMITS = """## Limits
 
-Sections are two-dimensional, the flow incompressible, transition free. What judges gains also made the labels the encoder learned
-from; the larger network that scores again learned from the same data. Families of sections resemble each other more than two
-customers' parts may. Whole families were held out for the encoder's figures, not for the catalogue's.
+Sections are two-dimensional, the flow incompressible, transition free. What judges gains also made the labels that the encoder
+learned from; the larger network that scores again learned from the same data. Families of sections resemble each other more
+than two customers' parts may. Whole families were held out for the encoder's figures, not for the catalogue's.
 """
 
 
@@ -46,7 +47,7 @@ def _measured(said: Json) -> str:
 def _learned(said: Json) -> Iterator[str]:
     held = said["held_out_families"]
     yield "## The encoder, on families that it never saw\n"
-    yield f"{said['shapes']['kept']} sections, five folds, each family wholly in one. `training/metrics.json` has every family.\n"
+    yield f"{said['shapes']['kept']} sections, five folds, each family wholly in one; `training/metrics.json` has them all.\n"
     yield "| | found | at least |"
     yield "|---|---|---|"
     for name, text in (
@@ -60,11 +61,18 @@ def _learned(said: Json) -> Iterator[str]:
     yield ""
 
 
+def _text(*sentences: str) -> str:
+    return textwrap.fill(" ".join(sentences), 128, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
 def _found(said: Json) -> Iterator[str]:
     yield "## The same part, drawn carelessly or cut\n"
-    yield f"Each of {said['catalogue']} parts is drawn {said['queries_per_way'] // said['catalogue']} times in each way and searched"
-    yield "among all of them: as drawn, and with every way in which a cut trailing edge may have gone on. A drawing that is refused"
-    yield "counts as not found.\n"
+    times = said["queries_per_way"] // said["catalogue"]
+    yield _text(
+        f"Each of {said['catalogue']} parts is drawn {times} times in each way and searched among all of them: as",
+        "drawn, and with",
+        "every way in which a cut trailing edge may have gone on. A drawing that is refused counts as not found.",
+    )
     yield "| drawn | as drawn: first, among five | with extensions | refused |"
     yield "|---|---|---|---|"
     for name, row in said["table"].items():
@@ -75,16 +83,18 @@ def _found(said: Json) -> Iterator[str]:
 
 def _better(said: Json) -> Iterator[str]:
     yield "## Better parts: the whole catalogue beside neighbours\n"
-    yield "A section asks for more L/D at the lift it is best at, Re 1e6, at most 0.5 % chord thinner, moment at most 0.02 lower,"
-    yield "confidence at least 0.85; candidates are of other families only. The best feasible candidate's gain, by who is looked at:\n"
-    yield f"| of {said['sections']} sections, {said['queries']} questions | feasible | median gain | mean gain | median change |"
-    yield "|---|---|---|---|---|"
+    yield _text(
+        "A section asks for more L/D at the lift it is best at, Re 1e6, at most 0.5 % chord thinner, its moment at most 0.02",
+        "lower, confidence at least 0.85; candidates are of other families only. What the best feasible candidate",
+        "gains, by who is",
+        f"looked at, for {said['queries']} sections:",
+    )
+    columns = "feasible | median gain | mean gain | median change |\n|---|---|---|---|---|"
+    yield f"| of {said['sections']} sections | {columns}"
     yield from _ways(said["ways"])
     wider = said["of_all_sections"]
-    yield f"\nThe same questions among all {wider['sections']} sections of the package that only training has, most of which may not"
-    yield "ship:\n"
-    yield "| | feasible | median gain | mean gain | median change |"
-    yield "|---|---|---|---|---|"
+    yield "\n" + _text("The same questions among all sections of a package that only training has, most of which may not ship:")
+    yield f"| of {wider['sections']} sections | {columns}"
     yield from _ways(wider["ways"])
     yield _measured(said)
 
@@ -97,35 +107,49 @@ def _ways(ways: dict[str, Json]) -> Iterator[str]:
 
 def _generated(said: Json) -> Iterator[str]:
     made = said["generated"]
+    large, larger = made["large"], made["xxlarge"]
     yield "## Generated sections, scored again by a larger network\n"
-    yield f"{made['queries']} of these sections, {made['evaluations']} candidates each, median {made['median_s']:.2f} s. The package itself"
-    yield "scores given and generated section at the same lift, in its size large, which the server has as `polar.onnx`, and xxlarge,"
-    yield "a separate network. *Kept*: the gain it finds, as a share of the gain that was promised.\n"
+    yield _text(
+        f"{made['queries']} of these sections, {made['evaluations']} candidates each, median {made['median_s']:.2f}",
+        "s. The package",
+        "itself scores given and generated section at the same lift, in its size large, which the server has as",
+        "`polar.onnx`, and",
+        "in xxlarge, a separate network. *Kept* is the gain that it finds, as a share of the gain that was promised.",
+    )
     yield "| | promised | large | xxlarge |"
     yield "|---|---|---|---|"
-    large, larger = made["large"], made["xxlarge"]
-    yield f"| median gain | {made['median_gain']:+.1f} % | {large['median_gain']:+.1f} % | {larger['median_gain']:+.1f} % |"
-    yield f"| least gain | {made['least_gain']:+.1f} % | {large['least_gain']:+.1f} % | {larger['least_gain']:+.1f} % |"
+    for key in ("median_gain", "least_gain"):
+        yield f"| {key.replace('_', ' ')} | {made[key]:+.1f} % | {large[key]:+.1f} % | {larger[key]:+.1f} % |"
     for key, text in (("kept_of_all", "kept of all gains together"), ("median_kept", "kept, median")):
         yield f"| {text} | | {100 * large[key]:.0f} % | {100 * larger[key]:.0f} % |"
     count = [round(one["kept_80_percent"] * made["feasible"]) for one in (large, larger)]
     yield f"| sections that keep 80 % or more | of {made['feasible']} | {count[0]} | {count[1]} |"
-    yield f"\nThe catalogue's best has a median gain of {made['median_gain_of_catalogue']:+.1f} % for these; the generated one is better for"
-    yield f"{100 * made['better_than_catalogue']:.0f} %, {made['median_change']:.2f} % chord away in the median. Both networks learned from the same"
-    yield "data, so agreement between them is no proof.\n"
+    yield "\n" + _text(
+        f"The catalogue's best has a median gain of {made['median_gain_of_catalogue']:+.1f} % for these; the",
+        "generated one is better",
+        f"for {100 * made['better_than_catalogue']:.0f} %, {made['median_change']:.2f} % chord away in the median.",
+        "Both networks learned",
+        "from the same data, so agreement between them is no proof.",
+    )
 
 
 def _speed(said: Json) -> Iterator[str]:
+    drag = said["drag"]
     yield "## How long it takes\n"
     yield "One server, one connection, one question after the other, the client on the same two cores.\n"
     yield "| address | p50 | p99 | answer |"
     yield "|---|---|---|---|"
     for path, row in said["addresses"].items():
         yield f"| `{path}` | {row['p50_ms']:.1f} ms | {row['p99_ms']:.1f} ms | {row['bytes'] / 1000:.1f} kB |"
-    drag = said["drag"]
-    yield "\nOn the page, in headless chromium on the same two cores, from a move of the pointer to the neighbours and the polar that belong to"
-    yield f"it: median {drag['p50_ms']:.0f} ms, p99 {drag['p99_ms']:.0f} ms over {drag['measured']} of {drag['moves']} moves; moves that came while"
-    yield "an earlier one was asked about are answered by the last of them."
+    yield (
+        "\n"
+        + _text(
+            "On the page, in headless chromium on the same two cores, from a move of the pointer to the neighbours",
+            "and the polar that",
+            f"belong to it: median {drag['p50_ms']:.0f} ms, p99 {drag['p99_ms']:.0f} ms, measured {drag['measured']} times in",
+            f"{drag['moves']} moves; moves that come while an earlier one is asked about are answered by the last of them.",
+        ).rstrip()
+    )
     yield _measured(said)
 
 

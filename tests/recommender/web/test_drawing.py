@@ -108,7 +108,8 @@ def test_a_dropped_file_is_read(page: Page) -> None:
     drop = """text => {
         const data = new DataTransfer();
         data.items.add(new File([text], "dropped.dat", { type: "text/plain" }));
-        document.querySelector("#sheet").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+        document.querySelector("#sheet").dispatchEvent(drop);
     }"""
     page.evaluate(drop, dat("was dropped"))
     expect(page.locator("#name")).to_have_value("was dropped")
@@ -191,3 +192,27 @@ def test_a_cut_trailing_edge_is_offered_to_be_extended_and_left_alone_until_then
     assert heights(page)[64] - heights(page)[129] < 0.002
     page.keyboard.press("Control+z")
     assert np.array_equal(heights(page), cut)
+
+
+def test_a_finger_drags_a_point_and_scrolls_the_page_beside_it(visit: Open, server: Running) -> None:
+    page = visit(server.url, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    ready(page)
+    before = heights(page)
+    box = page.get_by_role("slider", name=UPPER).locator(".knob").bounding_box()
+    assert box is not None
+    swipe(page, box["x"] + 5, box["y"] + 5, -10)
+    assert heights(page)[31] - before[31] == pytest.approx(
+        10 / (page.locator("#contour").evaluate("e => e.clientWidth") - 52), abs=1e-3
+    )
+    assert page.evaluate("scrollY") == 0
+    bent = heights(page)
+    swipe(page, 180, 600, -200)
+    page.wait_for_function("scrollY > 50")
+    assert np.array_equal(heights(page), bent)
+
+
+def swipe(page: Page, x: float, y: float, pixels: int) -> None:
+    session = page.context.new_cdp_session(page)
+    for kind, share in [("touchStart", 0.0), *(("touchMove", step / 8) for step in range(1, 9)), ("touchEnd", 1.0)]:
+        points = [] if kind == "touchEnd" else [{"x": x, "y": y + share * pixels}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})

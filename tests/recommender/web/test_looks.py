@@ -13,9 +13,10 @@ SIZES = [(360, 740), (1280, 800), (3840, 2160)]
 CUT = """() => [...document.querySelectorAll('button, label, dd, dt, th, td, h1, h2, h3, p, legend, .unit')].filter((one) =>
     one.checkVisibility() && !one.matches('.unseen, .skip') && getComputedStyle(one).textOverflow !== 'ellipsis'
     && one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== 'inline').map((one) => one.textContent)"""
-BESIDE = """() => [...document.querySelectorAll('main button, main input, main select, main p, main td, main svg')].filter((one) => {
+BESIDE = """() => [...document.querySelectorAll('button, input, select, p, td, svg')].filter((one) => {
     const box = one.getBoundingClientRect();
-    return one.checkVisibility() && box.width && (box.left < -1 || box.right > innerWidth + 1) && !one.closest('.tabs, .wide, .unseen');
+    const beside = box.width && (box.left < -1 || box.right > innerWidth + 1);
+    return beside && one.checkVisibility() && !one.closest('.tabs, .wide, .unseen, .skip');
 }).map((one) => one.id || one.textContent)"""
 
 
