@@ -2,7 +2,8 @@
 
 import { html, number, svg } from "./dom.js";
 
-const MARGIN = { left: 46, right: 12, top: 12, bottom: 34 };
+// In units of the page's type, which grows with the screen.
+const MARGIN_EM = { left: 3, right: 0.8, top: 1, bottom: 2.3 };
 
 // spec: {x: {label, digits, range, read}, y: {...}, lines: [{tone, name, points: [[x, y, firm]]}], dots: [{x, y, kind, ...}],
 // rules: [{x} or {y}]}; `read` is how many decimals a value under the pointer is told with.
@@ -25,16 +26,19 @@ function render(plot) {
   const height = board.clientHeight;
   if (!width || !height) return;
   board.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  const x = axis(spec.x, MARGIN.left, width - MARGIN.right, Math.max(3, Math.floor(width / 90)));
-  const y = axis(spec.y, height - MARGIN.bottom, MARGIN.top, Math.max(3, Math.floor(height / 45)));
+  const em = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const margin = Object.fromEntries(Object.entries(MARGIN_EM).map(([side, size]) => [side, size * em]));
+  const frame = { width, height, margin, em };
+  const x = axis(spec.x, margin.left, width - margin.right, Math.max(3, Math.floor(width / 90)));
+  const y = axis(spec.y, height - margin.bottom, margin.top, Math.max(3, Math.floor(height / 45)));
   plot.scale = { x, y };
   plot.marks.replaceChildren();
   board.replaceChildren(
     svg("g", { class: "grid" },
-      ...x.ticks.flatMap((tick) => verticalTick(x, tick, height)), ...y.ticks.flatMap((tick) => level(y, tick, width)),
-      svg("text", { x: width - MARGIN.right, y: height - 4, "text-anchor": "end", class: "label" }, spec.x.label),
-      svg("text", { x: 4, y: 10, class: "label" }, spec.y.label)),
-    svg("g", { class: "rules" }, ...(spec.rules ?? []).map((rule) => ruled(rule, x, y, width, height))),
+      ...x.ticks.flatMap((tick) => upright(x, tick, frame)), ...y.ticks.flatMap((tick) => level(y, tick, frame)),
+      svg("text", { x: width - margin.right, y: height - 4, "text-anchor": "end", class: "label" }, spec.x.label),
+      svg("text", { x: 4, y: 0.7 * em, class: "label" }, spec.y.label)),
+    svg("g", { class: "rules" }, ...(spec.rules ?? []).map((rule) => ruled(rule, x, y, frame))),
     svg("g", {}, ...(spec.lines ?? []).flatMap((line) => drawn(line, x, y))),
     svg("g", {}, ...(spec.dots ?? []).map((dot) => dotted(dot, x, y))),
     plot.marks,
@@ -56,22 +60,22 @@ function niceStep(raw) {
   return [1, 2, 5, 10].find((times) => times * power >= raw * (1 - 1e-9)) * power;
 }
 
-function verticalTick(x, tick, height) {
+function upright(x, tick, { height, margin, em }) {
   const at = x.at(tick);
-  const text = svg("text", { x: at, y: height - MARGIN.bottom + 14, "text-anchor": "middle" }, number(tick, x.places));
-  return [svg("line", { x1: at, x2: at, y1: MARGIN.top, y2: height - MARGIN.bottom }), text];
+  const text = svg("text", { x: at, y: height - margin.bottom + 0.95 * em, "text-anchor": "middle" }, number(tick, x.places));
+  return [svg("line", { x1: at, x2: at, y1: margin.top, y2: height - margin.bottom }), text];
 }
 
-function level(y, tick, width) {
+function level(y, tick, { width, margin }) {
   const at = y.at(tick);
-  if (at < MARGIN.top + 2) return [svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at })];
-  const text = svg("text", { x: MARGIN.left - 5, y: at + 3.5, "text-anchor": "end" }, number(tick, y.places));
-  return [svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at }), text];
+  if (at < margin.top + 2) return [svg("line", { x1: margin.left, x2: width - margin.right, y1: at, y2: at })];
+  const text = svg("text", { x: margin.left - 5, y: at + 3.5, "text-anchor": "end" }, number(tick, y.places));
+  return [svg("line", { x1: margin.left, x2: width - margin.right, y1: at, y2: at }), text];
 }
 
-function ruled(rule, x, y, width, height) {
-  if ("x" in rule) return svg("line", { x1: x.at(rule.x), x2: x.at(rule.x), y1: MARGIN.top, y2: height - MARGIN.bottom });
-  return svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: y.at(rule.y), y2: y.at(rule.y) });
+function ruled(rule, x, y, { width, height, margin }) {
+  if ("x" in rule) return svg("line", { x1: x.at(rule.x), x2: x.at(rule.x), y1: margin.top, y2: height - margin.bottom });
+  return svg("line", { x1: margin.left, x2: width - margin.right, y1: y.at(rule.y), y2: y.at(rule.y) });
 }
 
 // Where the prediction is not firm the line is dashed.
