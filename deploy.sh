@@ -420,7 +420,8 @@ parts() {
     shift
     for file in "$@"; do
         [ -r "$file" ] || fail "$file: cannot be read"
-        docker exec --interactive "$name" python -m recommender add - --id "$(basename "$file" .dat)" <"$file" || exit $?
+        id="$(basename "$file" .dat)"
+        docker exec --interactive "$name" python -m recommender add - --id "$id" <"$file" || exit $?
     done
 }
 

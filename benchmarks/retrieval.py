@@ -122,9 +122,9 @@ def measured(contours: list[Contour | None], rows: Any, encode: Callable[[Array]
             extended.append(np.full(len(known), np.inf))
             continue
         start = time.process_time()
-        guesses = extensions(contour)
+        guesses = extensions(contour.heights)
         seconds += time.process_time() - start
-        found.append((cut(contour), len(guesses)))
+        found.append((cut(contour.heights), len(guesses)))
         latents = encode(np.stack([contour.heights, *(guess.heights for guess in guesses)]))
         distance = np.linalg.norm(latents[:, None] - known, axis=2)
         drawn.append(distance[0])

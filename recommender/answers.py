@@ -6,7 +6,7 @@ One function for each address. Lengths are in % chord unless a name says otherwi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,20 +54,27 @@ def given(shop: Workshop, shape: Mapping[str, Any]) -> Given:
     if why is not None:
         where, _, message = why.rpartition(": ")
         raise ContourRefused("not_a_section", where or "shape", message)
-    return Given("", heights, shop.encoder.encode(heights[None])[0])
+    if shape.get("latent") is not None:
+        return Given("", heights, shop.encoder.encode(heights[None])[0])
+    return _extended(shop, Given("", heights, shop.encoder.encode(heights[None])[0]), bool(shape.get("extend")))
 
 
 def _drawn(shop: Workshop, outline: drawing.Outline, extend: bool) -> Given:
-    """Raises ContourRefused, too where a trailing edge shall be extended that is not cut."""
+    """Raises ContourRefused."""
     found = contour.normalise(outline.points)
-    ways = trailing.extensions(found)
+    latent = shop.encoder.encode(found.heights[None])[0]
+    return _extended(shop, Given(outline.name, found.heights, latent, found, len(outline.points)), extend)
+
+
+def _extended(shop: Workshop, section: Given, extend: bool) -> Given:
+    """With the ways in which it may go on; where told so, as it goes on. Raises ContourRefused where it is not cut."""
+    ways = trailing.extensions(section.heights)
     if not extend:
-        latent = shop.encoder.encode(found.heights[None])[0]
-        return Given(outline.name, found.heights, latent, found, len(outline.points), tuple(ways))
+        return replace(section, extensions=tuple(ways))
     if not ways:
         raise ContourRefused("not_cut", "trailing edge", "it closes by itself, there is nothing to extend")
     longer = ways[0].heights
-    return Given(outline.name, longer, shop.encoder.encode(longer[None])[0], found, len(outline.points))
+    return replace(section, heights=longer, latent=shop.encoder.encode(longer[None])[0])
 
 
 def encode(shop: Workshop, section: Given) -> Json:
@@ -273,10 +280,8 @@ def _drawing(found: Contour, points: int) -> Json:
 def _trailing_edge(section: Given) -> Json:
     """What an extension would be is offered, and only done for who asks for it."""
     gap = 100.0 * float(section.heights[contour.SIDE - 1] - section.heights[-1])
-    offer = None
-    if section.extensions:
-        best = section.extensions[0]
-        offer = {"by": round(best.by, 2), **_shape(best.heights)}
+    best = trailing.offer(section.heights, list(section.extensions))
+    offer = None if best is None else {"by": round(best.by, 2), **_shape(best.heights)}
     return {"gap": round(gap, 4), "cut": offer is not None, "extension": offer}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.contour import STATIONS, Array, Contour, at_stations
+from recommender.contour import SIDE, STATIONS, Array, at_stations
 
 # An extension is a guess: its distances count this many times, or noise finds its neighbours. benchmarks/retrieval.py says so.
 DOUBT = 1.3
@@ -19,6 +19,8 @@ LONGEST, STEP = 0.12, 0.01  # in chords as drawn
 # A tail thinner than this, or than twice its own noise, is sharp.
 SHARP = 0.0005
 NOISY = 0.0003
+# Of the public parts one in ten is blunter than this by design; 2 % cut off a part leave 0.6 % in the median.
+OFFERED = 0.005
 _TAIL, _REAR = np.flatnonzero(STATIONS >= 0.9), np.flatnonzero(STATIONS >= 0.6)
 _ROOT_WEIGHT = np.sqrt(np.gradient(STATIONS))
 
@@ -32,17 +34,23 @@ class Extension:
     closed: bool
 
 
-def cut(contour: Contour) -> bool:
-    """Is the trailing edge blunt, and do the surfaces run towards each other there?"""
-    return _Tail(contour).closes_after > 0.0
+def offer(heights: Array, found: list[Extension]) -> Extension | None:
+    """The extension to offer somebody, of those found for heights (130,): none where many parts are as blunt by design."""
+    blunt = float(heights[SIDE - 1] - heights[-1]) >= OFFERED
+    return found[0] if found and blunt else None
 
 
-def extensions(contour: Contour) -> list[Extension]:
+def cut(heights: Array) -> bool:
+    """(130,) heights in chords. Is the trailing edge blunt, and do the surfaces run towards each other there?"""
+    return _Tail(heights).closes_after > 0.0
+
+
+def extensions(heights: Array) -> list[Extension]:
     """Ways in which a blunt or cut part may have gone on, first the one to offer: until it closes. None for a sharp one.
 
     Then shorter and longer ones that close, and blunt ones: a part may have been blunt before it was cut.
     """
-    tail = _Tail(contour)
+    tail = _Tail(heights)
     if not tail.closes_after:
         return []
     shortest, longest = max(STEP, 0.5 * tail.closes_after), min(LONGEST, 1.6 * tail.closes_after)
@@ -57,14 +65,14 @@ def extensions(contour: Contour) -> list[Extension]:
 class _Tail:
     """Camber and thickness of the last tenth, as polynomials in the chords behind the last station."""
 
-    def __init__(self, contour: Contour) -> None:
-        self._contour = contour
-        self._thickness = contour.upper - contour.lower
+    def __init__(self, heights: Array) -> None:
+        upper, lower = self._sides = heights[:SIDE], heights[SIDE:]
+        self._thickness = upper - lower
         rear = STATIONS[_REAR] - 1.0
         residual = self._thickness[_REAR] - np.polyval(_fit(self._thickness, _REAR, 3), rear)
         noise = float(np.sqrt(np.average(residual**2, weights=_ROOT_WEIGHT[_REAR] ** 2)))
         # A bend that is mostly noise leads astray.
-        self._camber = _fit((contour.upper + contour.lower) / 2.0, _TAIL, 1 if noise > NOISY else 2)
+        self._camber = _fit((upper + lower) / 2.0, _TAIL, 1 if noise > NOISY else 2)
         self._free = _fit(self._thickness, _TAIL, 2)
         self.closes_after = self._closing() if self._free[-1] > SHARP + 2.0 * noise else 0.0
 
@@ -84,8 +92,8 @@ class _Tail:
             thickness = bend[0] * (by - behind) + bend[1] * (by - behind) ** 2
         half, camber = np.maximum(thickness, 0.0) / 2.0, np.polyval(self._camber, behind)
         x = np.concatenate([STATIONS, 1.0 + behind])
-        upper = np.column_stack([x, np.concatenate([self._contour.upper, camber + half])])
-        lower = np.column_stack([x, np.concatenate([self._contour.lower, camber - half])])
+        upper = np.column_stack([x, np.concatenate([self._sides[0], camber + half])])
+        lower = np.column_stack([x, np.concatenate([self._sides[1], camber - half])])
         return Extension(100.0 * by, _in_frame(upper, lower), closed)
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 from playwright.sync_api import Page, expect
 
-from recommender.contour import normalise, read
+from recommender.contour import normalise
+from recommender.drawing import read
 from tests.recommender.web.conftest import Open, dat, drag, ready, settled, state
 from tests.serving.asking import Running
 
