@@ -185,7 +185,7 @@ def judge(draw: Callable[[random.Random], Contour], seed: str) -> str:
     assert np.isfinite([*given.heights, *given.nose, given.chord, given.trailing_gap, given.rotation_deg]).all(), seed
     assert THICKNESS_MIN <= (given.upper - given.lower).max() <= THICKNESS_MAX, seed
     assert (given.lower - given.upper).max() <= CROSSING_MAX, seed
-    assert all(np.isfinite(guess.heights).all() for guess in extensions(given)), seed
+    assert all(np.isfinite(guess.heights).all() for guess in extensions(given.heights)), seed
     return "contour"
 
 
