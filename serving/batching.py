@@ -28,7 +28,7 @@ INLINE_S = 200e-6
 # With nobody else there, a longer run makes nobody wait but the one who asked.
 ALONE_S = 2e-3
 # Rows that take this long are batch enough: who comes next should not wait for a crowd, and a larger one gains nothing but
-# memory, which onnxruntime keeps for the largest it has seen.
+# memory.
 BATCH_S = 5e-3
 # Batches that take longer are not tried at the start.
 SLOW_S = 50e-3

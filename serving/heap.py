@@ -6,8 +6,12 @@ glibc keeps what was freed as long as something above it is in use.
 import ctypes
 from collections.abc import Callable
 
+from serving.metrics import resident_bytes
+
 # Below this it is not worth the page faults of the next burst.
 WORTH_BYTES = 16 << 20
+# Processor time: a second that took more is in the midst of something.
+WORK_S = 0.05
 
 
 class Heap:
@@ -16,22 +20,21 @@ class Heap:
     def __init__(self) -> None:
         # Looked up once, before the guard is sealed; another C library has no such function.
         self._trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        self._least = 0
-        self._runs = -1.0
-        self._due = False
+        self._resident = resident_bytes
+        self._kept = 0
+        self._cpu_s = 0.0
 
-    def settle(self, resident_bytes: int, runs: float) -> None:
-        """Gives back what can be in the first second without a run of the model, when the process has grown.
+    def settle(self, cpu_s: float) -> None:
+        """Gives back what can be in the first quiet second in which the process holds more than it has to.
 
-        runs: of the model, so far. What a process holds between two requests of a burst says nothing, so nothing is done then.
+        cpu_s: what the process has used so far. What it holds between two requests of a burst says nothing, so nothing is
+        done then. How much it has to hold is known only once all else was given back, so at first that is done.
         """
-        busy, self._runs = runs != self._runs, runs
-        if busy:
-            self._due = True
+        used_s, self._cpu_s = cpu_s - self._cpu_s, cpu_s
+        if used_s > WORK_S:
             return
-        if self._due and self._trim is not None and resident_bytes > self._least + WORTH_BYTES and self._least:
+        resident = self._resident()
+        if self._trim is not None and resident > self._kept + WORTH_BYTES:
             self._trim(0)
-        elif not self._due or not self._least:
-            # As little as it ever holds in peace.
-            self._least = min(self._least or resident_bytes, resident_bytes)
-        self._due = False
+            self._kept = self._resident()
+        self._kept = min(self._kept, resident)

@@ -181,19 +181,13 @@ class Metrics:
         for kind, attempts in guard.attempts().items():
             own[_GUARD[kind]] = earlier[_GUARD[kind]] + attempts
         own[_CPU_S] = earlier[_CPU_S] + usage.ru_utime + usage.ru_stime
-        with open("/proc/self/statm") as file:
-            own[_MEMORY] = int(file.read().split()[1]) * PAGE
+        own[_MEMORY] = resident_bytes()
         own[_FILES] = len(os.listdir("/proc/self/fd"))
 
     @property
-    def runs(self) -> float:
-        """Of the model, by this process."""
-        return sum(self._own[_RUN + 1 : _RUN + 2 + len(RUN_S)])
-
-    @property
-    def resident_bytes(self) -> int:
-        """As it was last looked up."""
-        return int(self._own[_MEMORY])
+    def cpu_s(self) -> float:
+        """Of this process and those before it, as it was last looked up."""
+        return self._own[_CPU_S]
 
     def text(self) -> bytes:
         """Prometheus' text format, version 0.0.4, summed over all processes."""
@@ -241,6 +235,12 @@ class Metrics:
         """Of every process that ever started, its number and figures."""
         parts = [list(self._all[at : at + WIDTH]) for at in range(0, len(self._all), WIDTH)]
         return [(number, part) for number, part in enumerate(parts) if part[_STARTED]]
+
+
+def resident_bytes() -> int:
+    """Of this process, now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * PAGE
 
 
 # The suffix of a name, labels, value; and the lines of one metric. Labels need no escapes: routes and codes are ours, and a

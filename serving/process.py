@@ -220,7 +220,7 @@ class _Life:
             for second in itertools.count(1):
                 await asyncio.sleep(1)
                 self.inference.metrics.look_at_process()
-                heap.settle(self.inference.metrics.resident_bytes, self.inference.metrics.runs)
+                heap.settle(self.inference.metrics.cpu_s)
                 self._read_tokens()
                 if second % DAY_S == 0 and self.inference.served is not None:
                     warn_of_age(self.inference.served.opened)
