@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,14 @@ def drag(page: Page, label: str, pixels: int, steps: int = 8) -> None:
 def settled(page: Page) -> None:
     """The recommendations belong to what is drawn."""
     page.locator("#results[data-stale=false]:not([aria-busy])").wait_for()
+
+
+def until(page: Page, expression: str, timeout_s: float = 10.0) -> None:
+    """Not Playwright's own wait_for_function: that evaluates text within the page, which the page's policy forbids."""
+    limit = time.monotonic() + timeout_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < limit, expression
+        page.wait_for_timeout(20)
 
 
 def dat(name: str = "a part of ours") -> str:

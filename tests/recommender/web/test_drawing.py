@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.recommender.web.conftest import Open, dat, drag, ready, settled, state, written
+from tests.recommender.web.conftest import Open, dat, drag, ready, settled, state, until, written
 from tests.serving.asking import Running
 
 UPPER, LOWER = "Upper surface at 48 % chord", "Lower surface at 48 % chord"
@@ -161,8 +161,7 @@ def test_a_link_brings_back_shape_name_and_wishes_and_asks_nobody(visit: Open, s
     drag(page, UPPER, 10)
     page.get_by_label("Thickness at least").fill("10")
     settled(page)
-    page.wait_for_function("location.hash.length > 100")
-    page.wait_for_timeout(600)
+    until(page, "import('/web/link.js').then(({ toFragment }) => toFragment() === location.hash)")
     other = visit(page.url)
     ready(other)
     there, here = state(other), state(page)
@@ -207,7 +206,7 @@ def test_a_finger_drags_a_point_and_scrolls_the_page_beside_it(visit: Open, serv
     assert page.evaluate("scrollY") == 0
     bent = heights(page)
     swipe(page, 180, 600, -200)
-    page.wait_for_function("scrollY > 50")
+    until(page, "scrollY > 50")
     assert np.array_equal(heights(page), bent)
 
 
