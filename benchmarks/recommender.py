@@ -1,8 +1,8 @@
 """python -m benchmarks.recommender [--times 300]: how long does each of the recommender's addresses take, and a drag?
 
 One server, one connection, one question after the other; then chromium, headless, in which a control point is dragged in sixty
-moves: the page's own measure, from the pointer's move to the neighbours and the polar that belong to it. Results:
-benchmarks/results/recommender.json.
+moves: the page's own measure, from the pointer's move to the neighbours and the polar that belong to it. Then exact search
+alone, among as many parts as nobody has. Results: benchmarks/results/recommender.json.
 """
 
 import argparse
@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks.machine import described
 from recommender.answers import dat
 from recommender.catalogue import load
+from recommender.search import Index
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks/results/recommender.json"
@@ -37,6 +38,7 @@ QUESTIONS: dict[str, dict[str, Any] | None] = {
 }  # fmt: skip
 SLOW = ("/v1/generate",)
 MOVES = 60
+PARTS, SEARCHES = (607, 20_000, 200_000, 1_000_000), 50
 
 
 @contextmanager
@@ -99,12 +101,31 @@ def dragged(url: str) -> dict[str, Any]:
     return {"moves": MOVES, "measured": len(took), "p50_ms": round(float(p50), 1), "p99_ms": round(float(p99), 1)}
 
 
+def searched() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    rng = np.random.default_rng(0)
+    for parts in PARTS:
+        points = rng.standard_normal((parts, 24))
+        index, took = Index(points), []
+        for query in rng.standard_normal((SEARCHES, 24)):
+            began = time.perf_counter()
+            rows, _ = index.nearest(query, 10)
+            took.append(1000 * (time.perf_counter() - began))
+        every = np.linalg.norm(points - query, axis=1)
+        assert rows.tolist() == np.argsort(every, kind="stable")[:10].tolist()
+        p50, p99 = np.percentile(took, [50, 99])
+        found[str(parts)] = {"p50_ms": round(float(p50), 3), "p99_ms": round(float(p99), 3)}
+        print(f"{parts:9,} parts", found[str(parts)], flush=True)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--times", type=int, default=300)
     times = parser.parse_args().times
     with serving() as url:
         found = {**described(), "addresses": asked(url, times), "drag": dragged(url)}
+    found["search"] = searched()
     print(found["drag"])
     RESULT.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -1,8 +1,10 @@
 """Does a running server answer the recommender's questions, with the limits, errors, request ids and figures of all others?"""
 
 import json
+import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from recommender.encoder import Encoder
 from recommender.parts import Part
 from recommender.polar import Flight
 from recommender.workshop import Workshop
+from tests.recommender import test_malformed as malformed
 from tests.recommender.conftest import ROOT, turned
 from tests.serving.asking import Running, Start
 from tests.serving.conftest import start as start
@@ -343,3 +346,21 @@ def test_what_is_not_cut_is_not_extended(web: httpx.Client) -> None:
     said = ask(web, "/v1/encode", {"shape": shape})["trailing_edge"]
     assert (said["cut"], said["extension"]) == (False, None)
     assert "closes by itself" in refused(web, "/v1/encode", {"shape": shape | {"extend": True}}, "invalid_contour")
+
+
+def test_whatever_is_drawn_is_answered_or_refused_and_never_a_failure(web: httpx.Client) -> None:
+    """The same wrong drawings as test_malformed.py has, over HTTP."""
+    codes: Counter[int] = Counter()
+    for number in range(500):
+        rng = random.Random(f"http {number}")
+        rows = rng.choice(malformed.sections())
+        if number % 2:
+            shape = {"points": malformed.spoiled(rows, rng)}
+        else:
+            shape = {"dat": malformed.garbled(malformed.selig(malformed.deranged(rows, rng), rng), rng)}
+        content = json.dumps({"shape": shape}, default=str).encode("utf-8", "replace")
+        answer = web.post("/v1/similar", content=content)
+        codes[answer.status_code] += 1
+        assert answer.json().get("error", "x")
+    assert set(codes) == {200, 400}
+    assert codes[200] > 20
