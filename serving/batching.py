@@ -33,9 +33,12 @@ BATCH_S = 5e-3
 # Batches that take longer are not tried at the start.
 SLOW_S = 50e-3
 MOST_ROWS = 1 << 30
-Outcome = dict[str, Array] | Refusal
+# Arrays, or the body of the answer where it is written already.
+Outcome = dict[str, Array] | bytes | Refusal
 # What the lists of numbers hold that questions of this form left unread, one behind the other.
 Reader = Callable[[Any, list[bytes]], dict[str, Array]]
+# The bodies of so many answers of one form, or None where each has to be written by itself.
+Writer = Callable[[Any, dict[str, Array], int], list[bytes] | None]
 
 
 @dataclass(frozen=True)
@@ -112,11 +115,11 @@ class Batcher:
     """The queue in front of one model."""
 
     def __init__(
-        self, model: Model, read: Reader, pace: Pace, mixes: bool, worker: Executor, metrics: Metrics, max_waiting: int,
-        ledger: Ledger,
+        self, model: Model, read: Reader, write: Writer, pace: Pace, mixes: bool, worker: Executor, metrics: Metrics,
+        max_waiting: int, ledger: Ledger,
     ) -> None:  # fmt: skip
         self.model = model
-        self._read = read
+        self._read, self._write = read, write
         self.metrics = metrics
         self.ledger = ledger
         self.max_waiting = max_waiting
@@ -232,6 +235,9 @@ class Batcher:
         if len(batch) == 1:
             return [self._answer(feeds, batch[0].rows)]
         together = self._answer(feeds, sum(job.rows for job in batch))
+        form = batch[0].form
+        if all(job.form is form for job in batch) and (bodies := self._write(form, together, len(batch))) is not None:
+            return list(bodies)
         parts: list[Outcome] = []
         start = 0
         for job in batch:

@@ -268,9 +268,9 @@ class Exchange:
             return self.refuse(error)
         return self._reply(reply)
 
-    def _write(self, answers: Mapping[str, Array]) -> Reply:
+    def _write(self, answers: Mapping[str, Array] | bytes) -> Reply:
         served = self._served
-        body, json_size = served.encoder.encode(self.form, answers)
+        body, json_size = (answers, None) if isinstance(answers, bytes) else served.encoder.encode(self.form, answers)
         lines = JSON if json_size is None else BYTES % json_size
         if len(body) >= WORTH_GZIP and ACCEPTED in self.head and accepts_gzip(self.head[ACCEPTED]):
             body = gzip.compress(body, 1, mtime=0)

@@ -79,7 +79,9 @@ class Inference:
         self.ledgers.append(ledger)
         if self.watched:
             ledger.watch()
-        batcher = Batcher(model, decoder.finish, pace, mixes, self.worker, self.metrics, self.max_waiting, ledger)
+        batcher = Batcher(
+            model, decoder.finish, encoder.encode_all, pace, mixes, self.worker, self.metrics, self.max_waiting, ledger
+        )
         lines = b"%bx-model-digest: %b\r\nx-request-id: " % (SAFE, model.digest.encode())
         return Served(model, gaps, decoder, encoder, batcher, ledger, lines, opened)
 

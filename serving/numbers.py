@@ -72,8 +72,8 @@ def marked(value: object) -> int | None:
     return int(value[len(MARK) :]) if type(value) is str and value.startswith(MARK) else None
 
 
-def read(text: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array | None:
-    """The array, or None when it takes the strict reader to tell what this is."""
+def read(text: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], lists: int = 0) -> Array | None:
+    """The array, or None when it takes the strict reader to tell what this is. lists: how many, where that is known."""
     buffer = BUFFERS.get(dtype.kind)
     if buffer is None or len(shape) > 2:
         return None
@@ -84,7 +84,7 @@ def read(text: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array | N
         if text.find(b"[", 1) < 0:
             if len(parsed) != (shape[0] * shape[1] if len(shape) == 2 else shape[0]):
                 return None
-        elif not _is_table(text, parsed, shape):
+        elif not _is_table(parsed, shape, lists or text.count(b"[") - 1):
             return None
         array: Array = np.ndarray(shape, wide, parsed.as_buffer(of_type=kind))
     except (ValueError, TypeError, RuntimeError):
@@ -103,13 +103,14 @@ def read_all(texts: list[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -
     """The arrays of several texts, each `is_list`, one behind the other; what each begins with costs more than its numbers."""
     if len(texts) == 1:
         return read(texts[0], dtype, shape)
-    together = read(b"[%b]" % b",".join(texts), dtype, (len(texts), math.prod(shape)))
+    # Each ends with its only closing bracket, so that no more than one opens in each.
+    together = read(b"[%b]" % b",".join(texts), dtype, (len(texts), math.prod(shape)), len(texts))
     return None if together is None else together.reshape(len(texts) * shape[0], *shape[1:])
 
 
-def _is_table(text: bytes, parsed: Any, shape: tuple[int, ...]) -> bool:
-    """A list of as many lists of numbers as the shape says: with one bracket for each, nothing can lie deeper."""
-    if len(shape) != 2 or text.count(b"[") != 1 + shape[0]:
+def _is_table(parsed: Any, shape: tuple[int, ...], lists: int) -> bool:
+    """A list of as many lists of numbers as the shape says: when there are no more in it, none lies deeper."""
+    if len(shape) != 2 or lists != shape[0]:
         return False
     columns = shape[1]
     return len(parsed) == shape[0] and all(len(row) == columns for row in parsed)

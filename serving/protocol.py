@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 
 from serving import numbers, tensors
-from serving.errors import KINDS, InvalidInput, InvalidJson, Refusal, TooManyRows, shown
+from serving.errors import KINDS, InvalidInput, InvalidJson, NotInJson, Refusal, TooManyRows, shown
 from serving.signature import DTYPES, Array, Signature, Tensor
 
 HEADER = "inference-header-content-length"
@@ -27,6 +27,8 @@ MOST_FORMS, LONGEST_FORM = 256, 2048
 MORE_COMMAS = 10_000
 # Reading a list longer than this costs so much that it gains nothing from company.
 LATER = 8192
+# Numbers of several answers that are written as one text; there is little to gain when there are more.
+MOST_TOGETHER = 8192
 NOTHING: dict[str, Array] = {}
 TOO_DEEP = "the request is not JSON this server reads: nested too deeply"
 
@@ -416,6 +418,20 @@ class Encoder:
             form.opening = opening + head + b'"data":', array.shape
         text = b"%b%b]}" % (opening, b",".join(entries))
         return Answer(b"".join((text, *parts)), len(text)) if parts else Answer(text)
+
+    def encode_all(self, form: Form, answers: Mapping[str, Array], size: int) -> list[bytes] | None:
+        """The bodies of so many questions of one form, run together; None where each has to be written by itself."""
+        if form.opening is None or size * form.written_numbers > MOST_TOGETHER:
+            return None
+        (tensor, _), (opening, (rows, *columns)) = form.outputs[0], form.opening
+        array = answers[tensor.name]
+        if array.dtype.hasobject or array.size == 0 or array.shape != (size * rows, *columns):
+            return None
+        try:
+            return [b"%b%b}]}" % (opening, text) for text in tensors.to_json_parts(tensor, array, size)]
+        except NotInJson:
+            # Only some of them are refused.
+            return None
 
     def _head(self, tensor: Tensor, shape: tuple[int, ...]) -> bytes:
         if len(self._heads) >= MOST_FORMS:

@@ -20,8 +20,8 @@ def open_session(graph: bytes) -> onnxruntime.InferenceSession:
     """A single-threaded CPU session. Raises onnxruntime's own exceptions when the graph cannot be loaded.
 
     One thread and no spinning: more threads gained nothing up to 1024 rows and cost 20 to 50 % more CPU; scale by
-    processes instead. No arena of its own: it would keep what the largest run needed, 20 to 35 MB, where nobody can give it
-    back, and saved no time.
+    processes instead. No arena of its own: it would keep what the largest run needed, where nobody can give it back, and it
+    saves no time.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -15,7 +15,7 @@ import pytest
 from serving.batching import ALONE_S, BATCH_S, INLINE_S, Batcher, Outcome, Pace, same_alone
 from serving.errors import DeadlineExceeded, InvalidInput, ModelFailed, Overloaded, Refusal
 from serving.metrics import Metrics
-from serving.protocol import Decoder
+from serving.protocol import Decoder, Encoder
 from serving.signature import Array
 from serving.telemetry.ledger import Ledger
 from tests.serving import graphs
@@ -56,7 +56,12 @@ def batcher(content: bytes, pace: Pace, *, mixes: bool = True, max_waiting: int 
     runs: Runs = []
     model = graphs.load(content)
     read, worker = Decoder(model.signature, 100).finish, ThreadPoolExecutor(1, "model")
-    made = Batcher(model, read, pace, mixes, worker, Metrics(), max_waiting, Ledger(model))
+    encoder = Encoder(model.signature, "test", "1")
+
+    def write(form: Any, answers: dict[str, Array], size: int) -> list[bytes] | None:
+        return None if form is None else encoder.encode_all(form, answers, size)
+
+    made = Batcher(model, read, write, pace, mixes, worker, Metrics(), max_waiting, Ledger(model))
     answer = made._answer
 
     def watched(feeds: dict[str, Array], rows: int) -> dict[str, Array]:
@@ -117,6 +122,19 @@ def test_lists_left_unread_are_read_together_and_each_gets_its_own_rows() -> Non
     assert runs[2:] == [("MainThread", 3)]
     assert [first(job) for job in jobs[:3]] == [first(job) for job in again] == [[1], [2], [3]]
     assert [first(job) for job in mixed] == [[6], [4, 5]]
+
+
+@pytest.mark.parametrize("pace", [FAST, Pace(1e-3, 1e-9)])
+def test_answers_written_as_one_text_are_each_the_bytes_of_its_own(pace: Pace) -> None:
+    made, _ = batcher(graphs.linear(), pace)
+    jobs = unread("[1,0,0]", "[2.5,0,-0]", "[0,1e-3,7]", "[3,2,1]")
+    encoder = Encoder(made.model.signature, "test", "1")
+    alone = [encoder.encode(job.form, made.model.run(made._feeds([job]))).body for job in jobs]
+    settle(made, jobs)
+    # The worker began with the first, which had no company.
+    shared = jobs if pace is FAST else jobs[1:]
+    assert [job.outcome for job in shared] == alone[-len(shared) :]
+    assert len(set(alone)) == 4
 
 
 def test_lists_that_take_the_strict_reader_share_a_run_all_the_same() -> None:

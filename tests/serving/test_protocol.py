@@ -135,6 +135,35 @@ def test_outputs_come_in_the_order_asked_for_each_in_its_own_form() -> None:
     assert answer.body[answer.json_size :] == np.array([1]).tobytes()
 
 
+def wide(datatype: str, **more: Any) -> tuple[protocol.Form, protocol.Encoder]:
+    """A form of two rows, and the encoder that has answered one of it."""
+    signature = Signature((Tensor("X", datatype, (-1, 3)),), (Tensor("Y", datatype, (-1, 2), **more),))
+    body = json.dumps(question([1, 2, 3, 4, 5, 6], [2, 3], datatype, id="q") if datatype != "BYTES" else
+                      question(["a"] * 6, [2, 3], datatype, id="q")).encode()  # fmt: skip
+    form, encoder = protocol.Decoder(signature, ROWS).decode(body, None).form, protocol.Encoder(signature, "m", "1")
+    encoder.encode(form, {"Y": np.zeros((2, 2), signature.outputs[0].dtype)})
+    return form, encoder
+
+
+@pytest.mark.parametrize("datatype", ["FP64", "FP32", "FP16", "INT8"])
+def test_answers_written_together_are_the_bytes_of_each_alone(datatype: str) -> None:
+    form, encoder = wide(datatype)
+    answers = (np.arange(12).reshape(6, 2) / 2).astype(form.outputs[0][0].dtype)
+    alone = [encoder.encode(form, {"Y": answers[i : i + 2]}).body for i in (0, 2, 4)]
+    assert encoder.encode_all(form, {"Y": answers}, 3) == alone
+
+
+def test_answers_of_which_one_cannot_be_written_or_cut_apart_are_written_each_alone() -> None:
+    form, encoder = wide("FP64", allow_nan=True)
+    assert encoder.encode_all(form, {"Y": np.array([[1, 2], [3, 4], [5, np.nan], [7, 8]])}, 2) is None
+    # Not as many rows as were asked, and too many to be worth it.
+    assert encoder.encode_all(form, {"Y": np.zeros((2, 2))}, 2) is None
+    many = protocol.MOST_TOGETHER // 4 + 1
+    assert encoder.encode_all(form, {"Y": np.zeros((2 * many, 2))}, many) is None
+    form, encoder = wide("BYTES")
+    assert encoder.encode_all(form, {"Y": np.full((4, 2), "],[", object)}, 2) is None
+
+
 def test_raw_bytes_behind_the_json_are_the_tensor() -> None:
     assert binary(12, RAW).feeds["X"].tolist() == [[1, 2, 3]]
 

@@ -117,6 +117,16 @@ def test_what_is_not_the_datatype_is_refused_by_place(datatype: str, data: list[
     assert str(refusal.value).startswith("input 'X': ")
 
 
+@pytest.mark.parametrize("datatype", [*NUMBERS, "BOOL"])
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 4), (3, 2, 4)])
+def test_parts_cut_out_of_one_text_are_what_each_is_alone(datatype: str, shape: tuple[int, ...]) -> None:
+    numerals = np.random.default_rng(0).normal(0, 9, shape)
+    for array in (numerals.astype(DTYPES[datatype]), numerals.astype(DTYPES[datatype]).T.copy().T):
+        tensor = Tensor("Y", datatype, (-1, *shape[1:]))
+        alone = [tensors.to_json(tensor, part) for part in np.split(array, 3)]
+        assert tensors.to_json_parts(tensor, array, 3) == alone
+
+
 def test_ragged_rows_are_refused_even_when_their_total_fits() -> None:
     with pytest.raises(InvalidInput, match=r"data\[1\] has 1 elements"):
         tensors.from_json("X", "FP32", [2, 2], [[1, 2], [3]])
