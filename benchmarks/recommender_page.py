@@ -115,7 +115,7 @@ def _generated(said: Json) -> Iterator[str]:
         f"{made['queries']} of these sections, {made['evaluations']} candidates each, median {made['median_s']:.2f}",
         "s. The package",
         "itself scores given and generated section at the same lift, in its size large, which the server has as",
-        "`polar.onnx`, and",
+        "`recommender/data/polar.onnx`, and",
         "in xxlarge, a separate network. *Kept* is the gain that it finds, as a share of the gain that was promised.",
     )
     yield "| | promised | large | xxlarge |"
