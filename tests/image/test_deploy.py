@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from recommender.answers import dat
+from recommender.catalogue import load
 from tests.image.engine import ROOT, Done, docker, inspect, names, remove, remove_images, run
 
 STATE = Path()
@@ -218,3 +220,21 @@ def test_a_missing_engine_is_said(name: str, port: int) -> None:
 @pytest.mark.parametrize("flags", [("--port", "eighty"), ("--port", "123456"), ("--port",), ("--bogus", "1")])
 def test_an_order_it_does_not_understand_is_refused(flags: tuple[str, ...]) -> None:
     assert run("./deploy.sh", *flags, check=False).returncode == 2
+
+
+def test_parts_of_ones_own_are_searched_and_survive_a_new_container(image: str, name: str, port: int, tmp_path: Path) -> None:
+    heights = load().contour[100].astype(float)
+    for part, scale in (("bracket", 1.1), ("fairing", 0.9)):
+        (tmp_path / f"{part}.dat").write_text(dat(f"Our {part}", heights * scale))
+    assert deploy(image, name, port).returncode == 0
+    parts = (str(ROOT / "deploy.sh"), "--name", name, "parts")
+    added = run(*parts, "add", str(tmp_path / "bracket.dat"), str(tmp_path / "fairing.dat"))
+    assert added.stdout.splitlines()[-1] == "/state/parts.npz: version 2, 2 parts"
+    again = run(*parts, "add", str(tmp_path / "bracket.dat"), check=False)
+    assert (again.returncode, "own/bracket is there already" in again.stderr) == (1, True)
+    assert run(*parts, "add", str(tmp_path / "nowhere.dat"), check=False).returncode == 2
+    assert deploy(image, name, port).returncode == 0
+    assert run(*parts, "list").stdout.splitlines()[1:] == ["own/bracket  Our bracket  (own)", "own/fairing  Our fairing  (own)"]
+    question = {"shape": {"heights": (heights * 1.1).tolist()}, "k": 1}
+    answer = httpx.post(f"http://127.0.0.1:{port}/v1/similar", json=question, trust_env=False, timeout=30)
+    assert [part["id"] for part in answer.json()["parts"]] == ["own/bracket"]
