@@ -25,6 +25,7 @@ from recommender import generation, recommendation, requirements
 from recommender.catalogue import SHAPE, Catalogue, load
 from recommender.polar import Flight, Polar
 from recommender.recommendation import Scored
+from recommender.search import Index
 from recommender.workshop import Workshop
 from serving.model import Model
 
@@ -81,7 +82,7 @@ def everything(shop: Workshop) -> Workshop:
 
 def same(shop: Workshop, queries: Array, wider: Workshop) -> Array:
     """The same sections among more."""
-    return np.array([wider.index.nearest(shop.shapes[row], 1)[0][0] for row in queries])
+    return np.array([Index(wider.shapes).nearest(shop.shapes[row], 1)[0][0] for row in queries])
 
 
 def scored(shop: Workshop, row: int, rows: Array) -> tuple[requirements.Requirements, requirements.Candidates, Scored]:

@@ -27,14 +27,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Given:
-    """A section to work with: heights (130,), `latent` (32,); of an outline also how it was drawn and how it may go on."""
+    """A section to work with: heights (130,), `latent` (32,); how an outline was drawn; `longer`: how it may go on."""
 
     name: str
     heights: Array
     latent: Array
     drawn: Contour | None = None
     points: int = 0
-    extensions: tuple[Extension, ...] = ()
+    longer: Extension | None = None
 
 
 def given(shop: Workshop, shape: Mapping[str, Any]) -> Given:
@@ -67,14 +67,13 @@ def _drawn(shop: Workshop, outline: drawing.Outline, extend: bool) -> Given:
 
 
 def _extended(shop: Workshop, section: Given, extend: bool) -> Given:
-    """With the ways in which it may go on; where told so, as it goes on. Raises ContourRefused where it is not cut."""
-    ways = trailing.extensions(section.heights)
+    """With the way in which it may go on; where told so, as it goes on. Raises ContourRefused where it closes."""
+    longer = trailing.extension(section.heights)
     if not extend:
-        return replace(section, extensions=tuple(ways))
-    if not ways:
+        return replace(section, longer=longer)
+    if longer is None:
         raise ContourRefused("not_cut", "trailing edge", "it closes by itself, there is nothing to extend")
-    longer = ways[0].heights
-    return replace(section, heights=longer, latent=shop.encoder.encode(longer[None])[0])
+    return replace(section, heights=longer.heights, latent=shop.encoder.encode(longer.heights[None])[0])
 
 
 def encode(shop: Workshop, section: Given) -> Json:
@@ -94,23 +93,12 @@ def encode(shop: Workshop, section: Given) -> Json:
 
 
 def similar(shop: Workshop, section: Given, k: int) -> Json:
-    """Of a cut part also what is near to each way it may go on; each part once, by the way that brings it nearest."""
-    ways = [("as drawn", section.latent, 1.0)]
-    if section.extensions:
-        longer = shop.encoder.encode(np.array([one.heights for one in section.extensions]))
-        words = [f"extended by {one.by:.1f} %" for one in section.extensions]
-        ways += [(said, latent, trailing.DOUBT) for said, latent in zip(words, longer, strict=True)]
-    nearest: dict[int, tuple[float, float, str]] = {}
-    for said, latent, doubt in ways:
-        for row, distance in zip(*shop.index.nearest(latent[:SHAPE], k), strict=True):
-            one = (doubt * float(distance), float(distance), said)
-            nearest[int(row)] = min(nearest.get(int(row), one), one)
-    ordered = sorted(nearest.items(), key=lambda item: (item[1][0], item[0]))[:k]
     found = [
-        {**_part(shop, row), "distance": round(distance, 4), "matched": said, "heights": _round(shop.heights[row], 6)}
-        for row, (_, distance, said) in ordered
+        {**_part(shop, one.row), "distance": round(one.distance, 4), "heights": _round(shop.heights[one.row], 6)}
+        | {"matched": f"cut by {100 * one.cut:.0f} %" if one.cut else "as drawn"}
+        for one in shop.matcher.nearest(section.latent[:SHAPE], k)
     ]
-    return {"parts": found, "searched": len(shop.index)}
+    return {"parts": found, "searched": len(shop.matcher)}
 
 
 def polars(shop: Workshop, section: Given, reynolds: Sequence[float], n_crit: float, alphas: Sequence[float] | None) -> Json:
@@ -280,8 +268,8 @@ def _drawing(found: Contour, points: int) -> Json:
 def _trailing_edge(section: Given) -> Json:
     """What an extension would be is offered, and only done for who asks for it."""
     gap = 100.0 * float(section.heights[contour.SIDE - 1] - section.heights[-1])
-    best = trailing.offer(section.heights, list(section.extensions))
-    offer = None if best is None else {"by": round(best.by, 2), **_shape(best.heights)}
+    longer = section.longer if trailing.is_offered(section.heights) else None
+    offer = None if longer is None else {"by": round(longer.by, 2), **_shape(longer.heights)}
     return {"gap": round(gap, 4), "cut": offer is not None, "extension": offer}
 
 

@@ -1,7 +1,7 @@
 """How would this part go on, had its trailing edge not been cut off?
 
-A cut edge and one designed blunt look alike, so nothing is changed silently: every extension is a guess of how long the part
-was, to be searched beside the part as drawn. Knows of no encoder and no catalogue.
+A cut edge and one designed blunt look alike, so nothing is changed silently: the extension is an offer. Knows of no encoder and
+no catalogue.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from recommender.contour import SIDE, STATIONS, Array, at_stations
 
-# An extension is a guess: its distances count this many times, or noise finds its neighbours. benchmarks/retrieval.py says so.
-DOUBT = 1.3
-LONGEST, STEP = 0.12, 0.01  # in chords as drawn
+LONGEST = 0.12  # in chords as drawn
 # A tail thinner than this, or than twice its own noise, is sharp.
 SHARP = 0.0005
 NOISY = 0.0003
@@ -27,39 +25,24 @@ _ROOT_WEIGHT = np.sqrt(np.gradient(STATIONS))
 
 @dataclass(frozen=True)
 class Extension:
-    """A part `by` % of its chord longer, in the frame of its own; `closed` where the surfaces meet."""
+    """A part `by` % of its chord longer, where its surfaces meet, in the frame of its own."""
 
     by: float
     heights: Array
-    closed: bool
 
 
-def offer(heights: Array, found: list[Extension]) -> Extension | None:
-    """The extension to offer somebody, of those found for heights (130,): none where many parts are as blunt by design."""
-    blunt = float(heights[SIDE - 1] - heights[-1]) >= OFFERED
-    return found[0] if found and blunt else None
+def extension(heights: Array) -> Extension | None:
+    """(130,) heights in chords -> what they become where they go on until they close; None for a sharp trailing edge.
 
-
-def cut(heights: Array) -> bool:
-    """(130,) heights in chords. Is the trailing edge blunt, and do the surfaces run towards each other there?"""
-    return _Tail(heights).closes_after > 0.0
-
-
-def extensions(heights: Array) -> list[Extension]:
-    """Ways in which a blunt or cut part may have gone on, first the one to offer: until it closes. None for a sharp one.
-
-    Then shorter and longer ones that close, and blunt ones: a part may have been blunt before it was cut.
+    None too where the surfaces do not run towards each other there.
     """
     tail = _Tail(heights)
-    if not tail.closes_after:
-        return []
-    shortest, longest = max(STEP, 0.5 * tail.closes_after), min(LONGEST, 1.6 * tail.closes_after)
-    sharp = [tail.closes_after, *np.arange(shortest, longest + 1e-9, STEP)]
-    blunt = np.arange(STEP, tail.closes_after - STEP / 2.0, STEP)
-    closed, open_ = (
-        [tail.extended(float(by), closed) for by in lengths] for lengths, closed in ((sharp, True), (blunt, False))
-    )
-    return closed + open_
+    return tail.extended(tail.closes_after) if tail.closes_after else None
+
+
+def is_offered(heights: Array) -> bool:
+    """Is the edge blunter than those of most parts?"""
+    return bool(heights[SIDE - 1] - heights[-1] >= OFFERED)
 
 
 class _Tail:
@@ -82,19 +65,17 @@ class _Tail:
         thickness = np.maximum(np.polyval(self._free, by), 0.0)
         return float(by[int(thickness.argmin())])
 
-    def extended(self, by: float, closed: bool) -> Extension:
+    def extended(self, by: float) -> Extension:
         behind = np.linspace(0.0, by, 10)[1:]
-        thickness = np.polyval(self._free, behind)
-        if closed:
-            left = np.column_stack([by + 1.0 - STATIONS[_TAIL], (by + 1.0 - STATIONS[_TAIL]) ** 2])
-            weight = _ROOT_WEIGHT[_TAIL]
-            bend = np.linalg.lstsq(left * weight[:, None], self._thickness[_TAIL] * weight, rcond=None)[0]
-            thickness = bend[0] * (by - behind) + bend[1] * (by - behind) ** 2
+        left = np.column_stack([by + 1.0 - STATIONS[_TAIL], (by + 1.0 - STATIONS[_TAIL]) ** 2])
+        weight = _ROOT_WEIGHT[_TAIL]
+        bend = np.linalg.lstsq(left * weight[:, None], self._thickness[_TAIL] * weight, rcond=None)[0]
+        thickness = bend[0] * (by - behind) + bend[1] * (by - behind) ** 2
         half, camber = np.maximum(thickness, 0.0) / 2.0, np.polyval(self._camber, behind)
         x = np.concatenate([STATIONS, 1.0 + behind])
         upper = np.column_stack([x, np.concatenate([self._sides[0], camber + half])])
         lower = np.column_stack([x, np.concatenate([self._sides[1], camber - half])])
-        return Extension(100.0 * by, _in_frame(upper, lower), closed)
+        return Extension(100.0 * by, _in_frame(upper, lower))
 
 
 def _fit(heights: Array, part: NDArray[np.intp], order: int) -> Array:

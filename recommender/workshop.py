@@ -16,8 +16,8 @@ from recommender.catalogue import SHAPE, Catalogue, load
 from recommender.contour import SIDE, STATIONS, Array
 from recommender.encoder import Encoder
 from recommender.generation import Room
+from recommender.matching import Matcher
 from recommender.polar import Flight, Polar
-from recommender.search import Index
 from serving.model import Model
 
 # How far from its mean an axis is followed by a slider, in percent of the parts.
@@ -77,8 +77,8 @@ class Workshop:
         return found
 
     @cached_property
-    def index(self) -> Index:
-        return Index(self.shapes)
+    def matcher(self) -> Matcher:
+        return Matcher(self.heights, self.shapes, self.encoder)
 
     @cached_property
     def room(self) -> Room:

@@ -155,7 +155,7 @@ def test_after_a_model_swap_all_parts_are_in_the_new_coordinates(tmp_path: Path,
     assert np.abs(shop.catalogue.latent - shop.encoder.encode(shop.heights)).max() < 1e-4
     row = shop.catalogue.row("own/a")
     assert row is not None
-    assert shop.index.nearest(shop.encoder.encode(shop.heights[row][None])[0, :24], 1)[0][0] == row
+    assert shop.matcher.nearest(shop.encoder.encode(shop.heights[row][None])[0, :24], 1)[0].row == row
 
 
 def test_the_command_adds_lists_and_removes(tmp_path: Path) -> None:

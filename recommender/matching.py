@@ -1,0 +1,82 @@
+"""Which part is this a drawing of, whole or with its trailing edge cut off?
+
+Every part stands in the index whole, and again shortened by every percent up to LONGEST; so a cut drawing meets the same part
+cut alike, and nobody has to guess how a cut part went on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.catalogue import SHAPE
+from recommender.contour import SIDE, STATIONS, Array
+from recommender.encoder import Encoder
+from recommender.search import Index
+
+# Twelve chances to be near by noise: their distances count this many times. benchmarks/retrieval.py says what else is lost.
+DOUBT = 1.25
+CUTS: Array = np.arange(1, 13) / 100.0
+# Beyond so many parts only whole ones are searched: thirteen times a million points would be 4 GB.
+CUT_PARTS_MAX = 50_000
+
+
+@dataclass(frozen=True)
+class Match:
+    """A part by its row; `distance` in % chord to it as a whole, or with the last `cut` of its chord taken off."""
+
+    row: int
+    distance: float
+    cut: float
+
+
+class Matcher:
+    """heights (n, 130) of the parts, whose shape blocks are `shapes` (n, 24)."""
+
+    def __init__(self, heights: Array, shapes: Array, encoder: Encoder) -> None:
+        self._whole = Index(shapes)
+        cuts = CUTS if len(shapes) <= CUT_PARTS_MAX else CUTS[:0]
+        self._cuts = np.repeat(cuts, len(shapes))
+        parts = [encoder.encode(shortened(heights, float(cut)))[:, :SHAPE] for cut in cuts]
+        self._shortened = Index(np.concatenate(parts) if parts else shapes[:0])
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+    def nearest(self, shape: Array, k: int) -> list[Match]:
+        """shape: (24,). Each part once, by the way that brings it nearest; nearest first."""
+        found: dict[int, tuple[float, Match]] = {}
+        whole = zip(*self._whole.nearest(shape, k), strict=True)
+        ways = [(1.0, Match(int(row), float(distance), 0.0)) for row, distance in whole]
+        # Of one part all cuts may come first, so that k parts need as many times more points.
+        for at, distance in zip(*self._shortened.nearest(shape, k * len(CUTS)), strict=True):
+            ways.append((DOUBT, Match(int(at) % len(self), float(distance), float(self._cuts[at]))))
+        for doubt, match in ways:
+            worth = doubt * match.distance
+            if match.row not in found or worth < found[match.row][0]:
+                found[match.row] = worth, match
+        return [match for _, match in sorted(found.values(), key=lambda item: (item[0], item[1].row))[:k]]
+
+
+def shortened(heights: Array, cut: float) -> Array:
+    """(n, 130) -> (n, 130): without the last `cut` of the chord, in the frame of what is left.
+
+    The chord turns by so little that turning is leaning: 0.005 % chord RMS from cutting the outline, in the median at 5 %.
+    """
+    at = _resampling(cut)
+    upper, lower = heights[:, :SIDE] @ at, heights[:, SIDE:] @ at
+    lean = (upper[:, -1:] + lower[:, -1:]) / 2.0 * STATIONS
+    return np.asarray(np.hstack([upper - lean, lower - lean]) / (1.0 - cut))
+
+
+def _resampling(cut: float) -> NDArray[np.float64]:
+    """(65, 65): heights at the stations @ this = heights at the stations of what is left; against sqrt(x), as contour does."""
+    known, wanted = np.sqrt(STATIONS), np.sqrt(STATIONS * (1.0 - cut))
+    before = np.clip(np.searchsorted(known, wanted, side="right") - 1, 0, SIDE - 2)
+    share = (wanted - known[before]) / (known[before + 1] - known[before])
+    matrix, columns = np.zeros((SIDE, SIDE)), np.arange(SIDE)
+    matrix[before, columns] = 1.0 - share
+    matrix[before + 1, columns] += share
+    return matrix
