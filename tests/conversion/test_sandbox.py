@@ -281,6 +281,8 @@ def test_a_conversion_that_is_told_to_end_leaves_neither_child_nor_folder(tmp_pa
         cwd=REPOSITORY,
         env=os.environ | {"TMPDIR": str(temporary)},
         stderr=subprocess.DEVNULL,
+        # A shell that starts this run in the background has it, and all below it, ignore the signal.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     while not working_in(temporary):
         assert parent.poll() is None
