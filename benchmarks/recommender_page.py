@@ -71,14 +71,14 @@ def _found(said: Json) -> Iterator[str]:
     yield "## The same part, drawn carelessly or cut\n"
     times = said["queries_per_way"] // said["catalogue"]
     yield _text(
-        f"Each of {said['catalogue']} parts is drawn {times} times in each way and searched among all of them: among whole",
-        "parts, and among parts that are whole or shortened by any whole percent up to 12. A drawing that is refused counts",
-        "as not found.",
+        f"Each of {said['catalogue']} parts is drawn {times} times in each way and searched among all of them: by plain",
+        "distance between coordinates; and as the server does it, each part laid under the drawing as fits best, and",
+        "shortened by every percent up to 12 too. A drawing that is refused counts as not found.",
     )
-    yield "| drawn | among whole parts: first, among five | among whole and shortened | refused |"
+    yield "| drawn | plain: first, among five | as the server does it | refused |"
     yield "|---|---|---|---|"
     for name, row in said["table"].items():
-        plain, more = ({key: f"{100 * row[way][key]:.1f} %" for key in ("top1", "top5")} for way in ("whole", "whole_and_cut"))
+        plain, more = ({key: f"{100 * row[way][key]:.1f} %" for key in ("top1", "top5")} for way in ("plain", "matched"))
         yield f"| {name} | {plain['top1']}, {plain['top5']} | **{more['top1']}**, {more['top5']} | {row['refused']} |"
     yield _measured(said)
 

@@ -1,7 +1,8 @@
 """Which part is this a drawing of, whole or with its trailing edge cut off?
 
-Every part stands in the index whole, and again shortened by every percent up to LONGEST; so a cut drawing meets the same part
-cut alike, and nobody has to guess how a cut part went on.
+Every part stands in the index whole, and again shortened by every percent up to 12; so a cut drawing meets the same part cut
+alike, and nobody has to guess how a cut part went on. And a nose or a tail that is drawn a hair off turns and moves the whole
+section in its frame; so sections are compared as they lie on each other best.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ CUT_PARTS_MAX = 50_000
 
 @dataclass(frozen=True)
 class Match:
-    """A part by its row; `distance` in % chord to it as a whole, or with the last `cut` of its chord taken off."""
+    """A part by its row; `distance` in % chord, RMS, to it as a whole, or with the last `cut` of its chord taken off."""
 
     row: int
     distance: float
@@ -36,17 +37,19 @@ class Matcher:
     """heights (n, 130) of the parts, whose shape blocks are `shapes` (n, 24)."""
 
     def __init__(self, heights: Array, shapes: Array, encoder: Encoder) -> None:
-        self._whole = Index(shapes)
+        self._loose = _loose(encoder)
+        self._whole = Index(self._laid(shapes))
         cuts = CUTS if len(shapes) <= CUT_PARTS_MAX else CUTS[:0]
         self._cuts = np.repeat(cuts, len(shapes))
         parts = [encoder.encode(shortened(heights, float(cut)))[:, :SHAPE] for cut in cuts]
-        self._shortened = Index(np.concatenate(parts) if parts else shapes[:0])
+        self._shortened = Index(self._laid(np.concatenate(parts) if parts else shapes[:0]))
 
     def __len__(self) -> int:
         return len(self._whole)
 
     def nearest(self, shape: Array, k: int) -> list[Match]:
         """shape: (24,). Each part once, by the way that brings it nearest; nearest first."""
+        shape = self._laid(shape)
         found: dict[int, tuple[float, Match]] = {}
         whole = zip(*self._whole.nearest(shape, k), strict=True)
         ways = [(1.0, Match(int(row), float(distance), 0.0)) for row, distance in whole]
@@ -58,6 +61,16 @@ class Matcher:
             if match.row not in found or worth < found[match.row][0]:
                 found[match.row] = worth, match
         return [match for _, match in sorted(found.values(), key=lambda item: (item[0], item[1].row))[:k]]
+
+    def _laid(self, shapes: Array) -> Array:
+        """Without what leaning and moving a section up or down changes."""
+        return np.asarray(shapes - shapes @ self._loose @ self._loose.T)
+
+
+def _loose(encoder: Encoder) -> Array:
+    """(24, 2): orthonormal directions of the shape block along which a section leans about its nose, or about its tail."""
+    stations = np.tile(STATIONS, 2)
+    return np.asarray(np.linalg.qr(encoder.axes @ np.column_stack([stations, 1.0 - stations]))[0])
 
 
 def shortened(heights: Array, cut: float) -> Array:
