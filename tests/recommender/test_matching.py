@@ -78,7 +78,7 @@ def best_laid(shop: Workshop, apart: Array) -> Array:
     stations = np.tile(STATIONS, 2)
     ways = shop.encoder.axes @ np.column_stack([stations, np.ones(130)])
     fitted = ways @ np.linalg.lstsq(ways, apart.T, rcond=None)[0]
-    return np.linalg.norm(apart - fitted.T, axis=1)
+    return np.asarray(np.linalg.norm(apart - fitted.T, axis=1), dtype=np.float64)
 
 
 def test_a_tail_or_a_nose_that_is_drawn_a_hair_off_changes_no_match(shop: Workshop) -> None:
