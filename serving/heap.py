@@ -17,7 +17,9 @@ WORK_S = 0.05
 class Heap:
     """`settle` is called every second."""
 
-    def __init__(self) -> None:
+    def __init__(self, give_back: Callable[[], None] = lambda: None) -> None:
+        """give_back: what has the model give back what it keeps, before the heap does."""
+        self._give_back = give_back
         # Looked up once, before the guard is sealed; another C library has no such function.
         self._trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
         self._resident = resident_bytes
@@ -35,6 +37,7 @@ class Heap:
             return
         resident = self._resident()
         if self._trim is not None and resident > self._kept + WORTH_BYTES:
+            self._give_back()
             self._trim(0)
             self._kept = self._resident()
         self._kept = min(self._kept, resident)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from serving.errors import ModelRefused
-from serving.runtime import open_session, runner
+from serving.runtime import open_session, runner, shrink
 from serving.signature import DTYPES, Array, Signature, Tensor
 from serving.telemetry.drift import Reference
 from serving.verification import Gap, Verification
@@ -86,6 +86,11 @@ class Model:
         answers = dict(zip(self._names, self._runner(self._names, feeds), strict=True))
         self.signature.confirm(answers)
         return answers if outputs is None else {name: answers[name] for name in outputs}
+
+    def give_back(self) -> None:
+        """The memory that onnxruntime keeps for the largest run there was."""
+        rows = self.verification.rows
+        shrink(self.session, {tensor.name: rows[tensor.name][:1] for tensor in self.signature.inputs})
 
     @cached_property
     def _runner(self) -> Callable[[list[str], Any], list[Any]]:

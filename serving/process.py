@@ -212,10 +212,14 @@ class _Life:
         else:
             event("front_is_asgi", level=logging.WARNING, reason=reason)
 
+    def _give_back(self) -> None:
+        if self.inference.served is not None:
+            self.inference.served.model.give_back()
+
     async def _keep_house(self) -> None:
         """Refusals are logged as counts: a client cannot fill the disk."""
         logged: Counter[str] = Counter()
-        heap = Heap()
+        heap = Heap(self._give_back)
         try:
             for second in itertools.count(1):
                 await asyncio.sleep(1)
