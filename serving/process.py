@@ -213,8 +213,11 @@ class _Life:
             event("front_is_asgi", level=logging.WARNING, reason=reason)
 
     def _give_back(self) -> None:
-        if self.inference.served is not None:
-            self.inference.served.model.give_back()
+        served = self.inference.served
+        if served is not None:
+            # Whatever onnxruntime has against it, the house is kept on.
+            with contextlib.suppress(Exception):
+                served.model.give_back()
 
     async def _keep_house(self) -> None:
         """Refusals are logged as counts: a client cannot fill the disk."""
