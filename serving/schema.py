@@ -109,6 +109,7 @@ def answers(name: str) -> dict[int | str, Json]:
 
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 INFER = answers("Answer")
+INFER[504] = {"description": "The time that the request allowed was over before its turn", **_body("Error")}
 INFER[200] = {
     "description": f"JSON, or JSON followed by raw bytes; then the header {HEADER} says where the JSON ends",
     "content": {**INFER[200]["content"], "application/octet-stream": BYTES},

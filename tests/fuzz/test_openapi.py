@@ -3,7 +3,9 @@
 import copy
 import json
 import random
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema_rs
@@ -24,17 +26,27 @@ from tests.serving.asking import Ask, asker
 
 ASK = asker(graphs.echo("FP64"), max_rows=50)
 DOCUMENT = ASK("GET", "/openapi.json").json()
-CHECKS = (
-    not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
-    response_schema_conformance,
-)  # fmt: skip
+CHECKS = [status_code_conformance, content_type_conformance, response_headers_conformance, response_schema_conformance]
 schema = schemathesis.openapi.from_asgi("/openapi.json", ASK.front)  # type: ignore[attr-defined]
 
 
 @schema.parametrize()
 @settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_route_answers_as_documented(case: Any) -> None:
-    case.call_and_validate(checks=CHECKS)
+    answer = case.call()
+    # A deadline of a millisecond that the machine could not keep is the asker's own.
+    missed = answer.status_code == 504 and "X-Request-Timeout-Ms" in case.headers
+    case.validate_response(answer, checks=CHECKS if missed else [not_a_server_error, *CHECKS])
+
+
+def test_a_deadline_that_is_over_is_an_answer_the_document_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.batching.time", SimpleNamespace(perf_counter=lambda: time.perf_counter() + 3600))
+    case = schema[INFER.replace("test", "{name}")]["POST"].Case(
+        path_parameters={"name": "test"}, headers={"X-Request-Timeout-Ms": "1"}, body=EXAMPLE, media_type="application/json"
+    )
+    answer = case.call()
+    assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
+    case.validate_response(answer, checks=CHECKS)
 
 
 def question_schema() -> dict[str, Any]:
