@@ -34,6 +34,8 @@ class Run:
     hopeless: list[str] = field(default_factory=list)
     retryable: list[str] = field(default_factory=list)
     workers: set["subprocess.Popen[str]"] = field(default_factory=set)
+    # Of workers that ended before they could be asked anything.
+    stillborn: int = 0
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
@@ -76,17 +78,19 @@ def _feed(run: Run, command: Sequence[str]) -> None:
             try:
                 _ask(run, process)
             finally:
-                if run.stopped.is_set():
-                    process.kill()
                 run.workers.discard(process)
 
 
 def _ask(run: Run, process: "subprocess.Popen[str]") -> None:
     greeting = _said(process)
-    if greeting is None or "error" in greeting:
-        if not run.stopped.is_set():
-            ended = f"a worker ended as it began, with status {process.wait()}"
-            run.failed(greeting or {"unit": None, "hopeless": False, "error": ended})
+    if greeting is None:
+        run.stillborn += 1
+        if run.stillborn == TRIES:
+            ended = f"{TRIES} workers ended as they began, the last with status {process.wait()}"
+            run.failed({"unit": None, "hopeless": False, "error": ended})
+        return
+    if "error" in greeting:
+        run.failed(greeting)
         return
     while not run.stopped.is_set():
         try:

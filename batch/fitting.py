@@ -37,7 +37,7 @@ def is_text(kind: Any) -> bool:
 def choose(schema: Any, signature: Signature, id_column: str | None, given: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """For each input its columns: those given, in order; those of its name; or all there are. Raises Hopeless."""
     names = [name for name in schema.names if name != id_column]
-    lists = [name for name in names if is_list(schema.field(name).type)]
+    lists = [name for name, kind in zip(schema.names, schema.types, strict=True) if name != id_column and is_list(kind)]
     inputs = signature.inputs
     if given:
         left, chosen = list(given), {}

@@ -138,11 +138,14 @@ class Draft(io.RawIOBase):
     def _hidden(self) -> IO[bytes]:
         folder, _, base = self._path.rpartition("/")
         os.makedirs(folder, exist_ok=True)
-        self._temporary = f"{folder}/.{base}.{secrets.token_hex(6)}.tmp"
-        file = open(self._temporary, "xb", buffering=0)  # noqa: SIM115
-        # Who sweeps sees by this that the writer lives.
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return file
+        while True:
+            self._temporary = f"{folder}/.{base}.{secrets.token_hex(6)}.tmp"
+            file = open(self._temporary, "xb", buffering=0)  # noqa: SIM115
+            # Who sweeps sees by this that the writer lives; one who came before it has removed the file.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:
+                return file
+            file.close()
 
     def writable(self) -> bool:
         return True

@@ -74,10 +74,14 @@ class Part:
     """A Parquet file in the making."""
 
     def __init__(self, out: Place, name: str, schema: Any) -> None:
-        self._draft = Draft(out, name)
         texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
         # Numbers of answers repeat too seldom for a dictionary, and nobody looks for them by their bounds.
-        self._writer = pq.ParquetWriter(self._draft, schema, use_dictionary=texts, write_statistics=["id"])
+        self._draft = Draft(out, name)
+        try:
+            self._writer = pq.ParquetWriter(self._draft, schema, use_dictionary=texts, write_statistics=["id"])
+        except BaseException:
+            self._draft.discard()
+            raise
         self._waiting: list[Any] = []
         self.rows = 0
 
@@ -145,26 +149,25 @@ class Shards:
             return ""
         self._expect_unchanged(unit)
         said = {MODEL: self.model.digest.encode(), UNIT: digest.encode()}
-        answered = Part(self.out, manifest.name(unit), self._schema(said))
-        refused: list[Part] = []
+        parts: list[Part] = []
         try:
             with self.out.asked(manifest.name(unit)):
-                counted = self._fill(unit, answered, refused, said)
+                parts.append(Part(self.out, manifest.name(unit), self._schema(said)))
+                counted = self._fill(unit, parts, said)
                 self._expect_unchanged(unit)
-                quarantined = sum(part.rows for part in refused)
-                if answered.rows + quarantined != unit.rows:
+                answered, quarantined = parts[0].rows, sum(part.rows for part in parts[1:])
+                if answered + quarantined != unit.rows:
                     path = self.source.path(manifest.files[unit.file].path)
-                    raise Hopeless(f"{path}: {answered.rows + quarantined} rows came, expected {unit.rows}")
-                counts: dict[str, Any] = {"rows": unit.rows, "answered": answered.rows, "quarantined": quarantined}
+                    raise Hopeless(f"{path}: {answered + quarantined} rows came, expected {unit.rows}")
+                counts: dict[str, Any] = {"rows": unit.rows, "answered": answered, "quarantined": quarantined}
                 counts |= {"counted": counted.rows, "bins": counted.bins()}
-                for part in refused:
-                    part.publish(counts)
-                return answered.publish(counts)
+                return [part.publish(counts) for part in reversed(parts)][-1]
         finally:
-            for part in (answered, *refused):
+            for part in parts:
                 part.discard()
 
-    def _fill(self, unit: Unit, answered: Part, refused: list[Part], said: dict[bytes, bytes]) -> Counted:
+    def _fill(self, unit: Unit, parts: list[Part], said: dict[bytes, bytes]) -> Counted:
+        """parts: the one for answers; gets another when there is a refused row."""
         counted = Counted(self.model, self.manifest.every)
         for piece in sources.pieces(self.manifest, self.source, unit, self.model.signature):
             if len(piece.at):
@@ -172,12 +175,12 @@ class Shards:
                 if len(rows):
                     ids = piece.ids if len(rows) == len(piece.at) else piece.ids.take(pa.array(rows))
                     columns = [to_column(answers[tensor.name], tensor) for tensor in self.model.signature.outputs]
-                    answered.add(pa.RecordBatch.from_arrays([ids, *columns], schema=self._schema(said)))
+                    parts[0].add(pa.RecordBatch.from_arrays([ids, *columns], schema=self._schema(said)))
                     counted.add(piece.at[rows] - unit.start + unit.first, feeds, answers)
             if piece.reasons or piece.broken:
-                if not refused:
-                    refused.append(Part(self.out, self.manifest.quarantine(unit), self._refused_schema(said)))
-                refused[0].add(self._refused(unit, piece, said))
+                if len(parts) == 1:
+                    parts.append(Part(self.out, self.manifest.quarantine(unit), self._refused_schema(said)))
+                parts[1].add(self._refused(unit, piece, said))
         return counted
 
     def _schema(self, said: dict[bytes, bytes]) -> Any:
@@ -196,9 +199,7 @@ class Shards:
         if piece.broken:
             at += [place for place, _ in piece.broken]
             reasons += [reason for _, reason in piece.broken]
-            unknown = pa.array([place for place, _ in piece.broken], pa.int64()) if self.manifest.id is None else None
-            nulls = pa.nulls(len(piece.broken), self.id_type)
-            ids = pa.concat_arrays([ids, nulls if unknown is None else pa.compute.add(unknown, unit.first - unit.start)])
+            ids = pa.concat_arrays([ids, sources.broken_ids(self.manifest, unit, piece.broken, self.id_type)])
         names = pa.array([self.manifest.files[unit.file].path] * len(at))
         return pa.RecordBatch.from_arrays(
             [ids, names, pa.array(at, pa.int64()), pa.array(reasons)], schema=self._refused_schema(said)

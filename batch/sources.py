@@ -177,7 +177,14 @@ def ids(manifest: Manifest, place: Place, unit: Unit) -> Iterator[tuple[Array, A
         for at, batch, broken in _batches(manifest, place, unit, columns):
             yield at, _ids(manifest, unit, at, batch, {})
             if broken:
-                yield np.array([place for place, _ in broken]), pa.nulls(len(broken), id_type(manifest, place))
+                yield np.array([row for row, _ in broken]), broken_ids(manifest, unit, broken, id_type(manifest, place))
+
+
+def broken_ids(manifest: Manifest, unit: Unit, broken: Sequence[tuple[int, str]], kind: Any) -> Any:
+    """Nobody knows which of the values in a broken row is the id."""
+    if manifest.id is not None:
+        return pa.nulls(len(broken), kind)
+    return pa.array([row - unit.start + unit.first for row, _ in broken], kind)
 
 
 def _ids(manifest: Manifest, unit: Unit, at: Array, batch: Any, reasons: Reasons) -> Any:
