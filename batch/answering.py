@@ -21,7 +21,9 @@ def answer(model: Model, feeds: Feeds, reasons: Reasons) -> tuple[Array, Feeds, 
     """reasons: of the rows that are not to be asked; gets those that are refused. Returns which rows are answered, in order,
     with their feeds and the answers to them."""
     size = len(next(iter(feeds.values())))
-    rows = np.setdiff1d(np.arange(size), np.fromiter(reasons, np.int64, len(reasons)))
+    asked = np.ones(size, bool)
+    asked[list(reasons)] = False
+    rows = np.flatnonzero(asked)
 
     def drop(refused: Reasons) -> Feeds:
         nonlocal rows
@@ -45,8 +47,10 @@ def _only(feeds: Feeds, rows: Array, size: int) -> Feeds:
 
 def _refused(asked: Callable[[Feeds], object], feeds: Feeds, size: int) -> Reasons:
     found: Reasons = {}
-
-    def look(start: int, stop: int) -> None:
+    # A function that calls itself would keep the feeds alive until Python looks for cycles, which is seldom: 17 MB each time.
+    left = [(0, size)] if size else []
+    while left:
+        start, stop = left.pop()
         try:
             with _as_refusal():
                 asked({name: array[start:stop] for name, array in feeds.items()})
@@ -55,11 +59,7 @@ def _refused(asked: Callable[[Feeds], object], feeds: Feeds, size: int) -> Reaso
                 found[start] = str(error)
             else:
                 middle = (start + stop) // 2
-                look(start, middle)
-                look(middle, stop)
-
-    if size:
-        look(0, size)
+                left += [(middle, stop), (start, middle)]
     return found
 
 

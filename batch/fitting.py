@@ -171,18 +171,16 @@ def _parsed(column: Any, wanted: Any, name: str, reasons: Reasons) -> Any:
         column = pc.utf8_trim_whitespace(column)
         column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
     parts: list[Any] = []
-
-    def halves(start: int, stop: int) -> None:
+    left = [(0, len(column))]
+    while left:
+        start, stop = left.pop()
         try:
             parts.append(column[start:stop].cast(wanted))
         except pa.ArrowInvalid:
             if stop - start > 1:
                 middle = (start + stop) // 2
-                halves(start, middle)
-                halves(middle, stop)
-            else:
-                reasons.setdefault(start, f"{str(column[start])[:40]!r} in column {name!r} is no {wanted}")
-                parts.append(pa.array([False if pa.types.is_boolean(wanted) else 0], wanted))
-
-    halves(0, len(column))
+                left += [(middle, stop), (start, middle)]
+                continue
+            reasons.setdefault(start, f"{str(column[start])[:40]!r} in column {name!r} is no {wanted}")
+            parts.append(pa.array([False if pa.types.is_boolean(wanted) else 0], wanted))
     return pa.concat_arrays(parts)
