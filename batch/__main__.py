@@ -21,10 +21,10 @@ from serving.guard import refuse_unpickling
 
 
 def encode(given: argparse.Namespace) -> int:
-    source, names = Place.of(given.input).inputs()
-    out = Place.of(given.output)
-    if source.local == out.local and f"{source.root}/".startswith(f"{out.root}/"):
-        raise Hopeless(f"{out.root}: holds the input; give another folder")
+    asked_for, out = Place.of(given.input), Place.of(given.output)
+    if asked_for.holds(out) or out.holds(asked_for):
+        raise Hopeless(f"{out.root}: IN and OUT lie in each other; give another folder")
+    source, names = asked_for.inputs()
     model = worker.verified(given.model)
     asked = Asked(given.id, tuple(given.columns.split(",")) if given.columns else (), given.shard_rows)
     manifest = plan(source, names, model.signature, asked, model.digest)

@@ -57,15 +57,15 @@ def drive(run: Run, units: Sequence[Unit], command: Sequence[str], workers: int,
     for unit in units:
         run.left.put((unit, 0))
     threads = [threading.Thread(target=_feed, args=(run, command), daemon=True) for _ in range(min(workers, len(units)))]
+    progress = Progress(run.manifest, run.out)
+    say(progress.line())
     for thread in threads:
         thread.start()
-    progress = Progress(run.manifest, run.out)
     while any(thread.is_alive() for thread in threads):
-        say(progress.line())
         deadline = time.monotonic() + LOOK_S
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-    say(progress.line())
+        say(progress.line())
 
 
 def _feed(run: Run, command: Sequence[str]) -> None:

@@ -35,12 +35,15 @@ class Place:
     def of(cls, text: str) -> "Place":
         """Raises Retryable when there is no such store."""
         if "://" not in text:
-            return cls(fs.LocalFileSystem(), str(Path(text).absolute()), True)
+            return cls(fs.LocalFileSystem(), str(Path(text).resolve()), True)
         try:
             store, root = fs.FileSystem.from_uri(text)
         except (OSError, ValueError) as error:
             raise Retryable(f"{text}: {str(error).splitlines()[0]}") from None
         return cls(store, root.rstrip("/"), isinstance(store, fs.LocalFileSystem))
+
+    def holds(self, other: "Place") -> bool:
+        return self.store == other.store and f"{other.root}/".startswith(f"{self.root}/")
 
     def path(self, name: str) -> str:
         return f"{self.root}/{name}" if name else self.root

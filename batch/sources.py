@@ -22,7 +22,7 @@ from serving.signature import Array, Signature
 PIECE = 16384
 KINDS = {"parquet": "parquet", "pq": "parquet", "csv": "csv", "npy": "npy"}
 CSV_BLOCK = 8 << 20
-# So many rows are counted in bins, about: all would take longer than to answer them, and these tell a shift.
+# So many rows are counted in bins, about: all would take as long as to answer them, and these tell a shift.
 COUNTED = 4096
 # Start, rows and row groups of a part.
 Cut = tuple[int, int, tuple[int, int] | None]
@@ -71,6 +71,8 @@ def plan(place: Place, names: Sequence[str], signature: Signature, asked: Asked,
     kind = kind_of(names, place.root)
     if asked.id is not None and kind == "npy":
         raise Hopeless(f"{place.root}: .npy has no column {asked.id!r}; rows are numbered")
+    if "id" in [tensor.name for tensor in signature.outputs]:
+        raise Hopeless("an output of the model is named 'id', as the column of ids is")
     columns: dict[str, tuple[str, ...]] = {}
     files: list[File] = []
     cuts: list[list[Cut]] = []

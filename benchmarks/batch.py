@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -127,16 +128,19 @@ def measured(place: Path, rows: int, rounds: int) -> dict[str, Any]:
     """For each way and number of processes: seconds of each round, the median of rows per second, and memory."""
     ways = [(way, processes) for way in ("ours", "loop", "read_and_write") for processes in (1, 2)]
     seconds: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
+    cpu: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
     peaks: dict[tuple[str, int], int] = dict.fromkeys(ways, 0)
     for turn in range(rounds):
         for way in random.Random(turn).sample(ways, len(ways)):
-            took, peak = once(place, *way)
+            took, used, peak = once(place, *way)
+            cpu[way].append(round(used, 3))
             seconds[way].append(round(took, 3))
             peaks[way] = max(peaks[way], peak)
     speed = {way: rows // FILES * FILES / median(found) for way, found in seconds.items()}
     found = {
         f"{way}, {processes}": {
             "seconds": seconds[way, processes],
+            "cpu_seconds": cpu[way, processes],
             "rows_per_s": round(speed[way, processes]),
             "peak_pss_mb": round(peaks[way, processes] / 1e6, 1),
         }
@@ -151,7 +155,8 @@ def measured(place: Path, rows: int, rounds: int) -> dict[str, Any]:
     return {"ways": found, "ours_beside": ratios, "two_beside_one": round(speed["ours", 2] / speed["ours", 1], 3)}
 
 
-def once(place: Path, way: str, processes: int) -> tuple[float, int]:
+def once(place: Path, way: str, processes: int) -> tuple[float, float, int]:
+    """Seconds, seconds of all processors, and the largest process."""
     out = place / "out"
     out.mkdir()
     source, model = str(place / "in"), str(place / "model.onnx")
@@ -165,7 +170,7 @@ def once(place: Path, way: str, processes: int) -> tuple[float, int]:
         ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with Largest() as largest:
-        began = time.perf_counter()
+        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         started = [
             subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             for command in commands
@@ -174,9 +179,10 @@ def once(place: Path, way: str, processes: int) -> tuple[float, int]:
             _, said = process.communicate()
             if process.returncode:
                 raise RuntimeError(f"{way}: ended with {process.returncode}: {said.decode()}")
-        took = time.perf_counter() - began
+        took, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     shutil.rmtree(out)
-    return took, largest.bytes
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return took, used, largest.bytes
 
 
 class Largest:

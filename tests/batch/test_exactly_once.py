@@ -122,6 +122,7 @@ def test_kill_9_of_the_driver_loses_nothing(
         kept = published(out)
     told = run(*words(linear, folder, out))
     assert told.returncode == 0, told.stderr
+    assert told.stderr.startswith(f"batch: {len(kept)} of {SHARDS} shards, {250 * len(kept):,} of 20,000 rows, ")
     # What was there was passed over; what two workers had in hand is all that was lost.
     assert published(out).items() >= kept.items()
     assert contents(out) == undisturbed
@@ -225,6 +226,23 @@ def test_a_full_disk_may_be_tried_again(linear: Path, folder: Path, tmp_path: Pa
     assert contents(tmp_path / "copy") == undisturbed
 
 
+def test_a_damaged_file_spoils_its_own_shard_only(linear: Path, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        parquet(tmp_path / "in" / f"{name}.parquet", {"X": vectors(numbers(500))})
+    content = bytearray((tmp_path / "in" / "b.parquet").read_bytes())
+    content[4:200] = b"\xff" * 196
+    (tmp_path / "in" / "b.parquet").write_bytes(content)
+    told = run("encode", tmp_path / "in", tmp_path / "out", "--model", linear)
+    assert told.returncode == 1
+    assert "b.parquet: cannot be read: " in told.stderr
+    assert "Traceback" not in told.stderr
+    assert parts(tmp_path / "out") == 2
+    assert not (tmp_path / "out" / "_SUCCESS.json").exists()
+    told = run("verify", tmp_path / "in", tmp_path / "out")
+    assert told.returncode == 1
+    assert "is missing, and with it 500 rows of 'b.parquet'" in told.stderr
+
+
 def test_another_model_is_refused_by_its_name(linear: Path, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     encode(linear, folder, out, id="part", shard_rows=250)
@@ -281,7 +299,21 @@ def test_a_folder_with_anything_else_in_it_is_refused(linear: Path, folder: Path
     told = run(*words(linear, folder, tmp_path))
     assert (told.returncode, [path.name for path in tmp_path.iterdir()]) == (1, ["letters.txt"])
     assert "holds 'letters.txt' and no manifest.json" in told.stderr
-    assert run(*words(linear, folder, folder)).returncode == 1
+
+
+@pytest.mark.parametrize(("given", "out"), [("in", "in"), ("in", "in/out"), ("in/deep", "in"), ("in", "in/../in/out")])
+def test_in_and_out_may_not_lie_in_each_other(linear: Path, tmp_path: Path, given: str, out: str) -> None:
+    parquet(tmp_path / "in" / "deep" / "a.parquet", {"X": vectors(numbers(2))})
+    told = run("encode", tmp_path / given, tmp_path / out, "--model", linear)
+    assert told.returncode == 1
+    assert "IN and OUT lie in each other" in told.stderr
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_out_may_lie_beside_a_file(linear: Path, tmp_path: Path) -> None:
+    given = parquet(tmp_path / "a.parquet", {"X": vectors(numbers(2))})
+    for _ in range(2):
+        assert run("encode", given, tmp_path / "out", "--model", linear).returncode == 0
 
 
 def test_exit_codes_tell_what_may_be_tried_again(linear: Path, folder: Path, tmp_path: Path) -> None:

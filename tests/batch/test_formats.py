@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from onnx import helper
 
 from batch.errors import Hopeless
 from serving.model import Model
-from serving.signature import Array
+from serving.signature import Array, Tensor
 from tests.batch.working import (
     ROOT,
     WEIGHTS,
@@ -180,6 +181,16 @@ def test_a_table_that_does_not_fit_is_refused_before_anything_is_written(linear:
 
 def test_every_refusal_above_is_tried(tmp_path: Path) -> None:
     assert tuple(refusals(tmp_path)) == NAMES
+
+
+def test_an_output_named_as_the_ids_are_is_refused(tmp_path: Path) -> None:
+    tensor = Tensor("X", "FP32", (-1, 1))
+    nodes = [helper.make_node("Identity", ["X"], ["id"])]
+    content = graphs.write([tensor], [Tensor("id", "FP32", (-1, 1))], nodes, {"X": numbers(2, 1)})
+    (tmp_path / "model.onnx").write_bytes(content)
+    given = parquet(tmp_path / "a.parquet", {"X": numbers(2, 1)[:, 0]})
+    with pytest.raises(Hopeless, match="named 'id'"):
+        encode(tmp_path / "model.onnx", given, tmp_path / "out")
 
 
 def test_no_rows_are_a_table_too(linear: Path, tmp_path: Path) -> None:
