@@ -66,9 +66,27 @@ def _is_past(out: Path, moment: int) -> bool:
     return parts(out) >= moment
 
 
-def _workers_at(driver: "subprocess.Popen[str]", out: Path, moment: int) -> list[int]:
-    assert driver.poll() is None, "the driver has ended"
-    return workers(driver.pid) if _is_past(out, moment) else []
+def _killed(driver: "subprocess.Popen[str]", out: Path, moment: int, rng: random.Random, killed: list[int]) -> bool:
+    """Kills one of the driver's workers, if it is the moment and there is one; true as well when all is over already."""
+    if driver.poll() is not None:
+        return True
+    living = [pid for pid in workers(driver.pid) if _lives(pid)]
+    if not _is_past(out, moment) or not living:
+        return False
+    try:
+        os.kill(rng.choice(living), signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    killed.append(moment)
+    return True
+
+
+def _lives(pid: int) -> bool:
+    """One that was killed stays in the list until its driver has looked."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def settled_down(out: Path) -> None:
@@ -92,14 +110,13 @@ def test_a_run_in_processes_leaves_the_same_bytes(
 def test_kill_9_of_workers_loses_nothing(
     linear: Path, folder: Path, tmp_path: Path, undisturbed: dict[str, str], seed: int
 ) -> None:
-    rng, out, killed = random.Random(seed), tmp_path / "out", 0
+    rng, out = random.Random(seed), tmp_path / "out"
+    killed: list[int] = []
     driver = start(*words(linear, folder, out))
     for moment in sorted(rng.sample(range(SHARDS - 30), 3)):
-        wait_until(partial(_workers_at, driver, out, moment), "no worker to kill")
-        os.kill(rng.choice(workers(driver.pid)), signal.SIGKILL)
-        killed += 1
+        wait_until(partial(_killed, driver, out, moment, rng, killed), "no worker to kill")
     assert driver.wait(LIMIT_S) == 0
-    assert killed == 3
+    assert killed
     assert contents(out) == undisturbed
     assert not verified(folder, out, sweep=True).faults
 
@@ -110,16 +127,18 @@ def test_kill_9_of_the_driver_loses_nothing(
 ) -> None:
     rng, out = random.Random(100 + seed), tmp_path / "out"
     kept: dict[str, int] = {}
+    ended: list[int] = []
     for moment in sorted(rng.sample(range(SHARDS - 20), 3)):
         driver = start(*words(linear, folder, out))
         # A moment that is past already is one at the very beginning.
         wait_until(partial(_is_past, out, moment), "the driver does nothing")
         driver.kill()
-        assert driver.wait(LIMIT_S) == -signal.SIGKILL
+        ended.append(driver.wait(LIMIT_S))
         settled_down(out)
-        assert len(published(out)) < SHARDS
         assert published(out).items() >= kept.items()
         kept = published(out)
+    # On a machine that stood still it may have ended before.
+    assert -signal.SIGKILL in ended
     told = run(*words(linear, folder, out))
     assert told.returncode == 0, told.stderr
     assert told.stderr.startswith(f"batch: {len(kept)} of {SHARDS} shards, {250 * len(kept):,} of 20,000 rows, ")

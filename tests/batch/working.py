@@ -46,7 +46,7 @@ def wait_until(true: Callable[[], object], what: str) -> None:
     limit = time.monotonic() + LIMIT_S
     while not true():
         assert time.monotonic() < limit, what
-        time.sleep(0.002)
+        time.sleep(0.005)
 
 
 def encode(model: Path, given: Path, out: Path, **asked: Any) -> dict[str, Any]:
