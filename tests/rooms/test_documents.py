@@ -14,6 +14,9 @@ NOT_OURS = {"my_model.pkl", "my_model.onnx", "expected.json", "case.json", "rows
 # What a bundle holds, and what a site keeps.
 NOT_OURS |= {"INSTALL.txt", "bundle.json", "model", "provenance.json", "release.json", "sbom.cdx.json", "trust"}
 
+# What a run over whole tables leaves.
+NOT_OURS |= {"manifest.json", "_SUCCESS.json"}
+
 
 def named(document: Path) -> set[str]:
     """Everything in backticks that looks like a path of this repository."""

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("serving", "recommender", "conversion", "training", "bundle", "monitoring")
+ROOMS = ("serving", "recommender", "conversion", "training", "bundle", "monitoring", "batch")
 FOLDERS_THAT_ARE_NO_ROOMS = {"tests", "scripts", "requirements", "docs", "deploy", "benchmarks", "build"}
-SHIPPED = ("serving", "recommender", "server.py")
+SHIPPED = ("serving", "recommender", "batch", "server.py")
 
 # Who alone may import what. training writes pickles; conversion/load.py is the only place that reads one.
 SOLE_IMPORTERS = {
@@ -75,6 +75,12 @@ def test_the_contracts_hold(house: Path) -> None:
         ("recommender", "def later():\n    import joblib", "nothing that reads or exchanges pickles"),
         ("serving", "import multiprocessing", "nothing that reads or exchanges pickles"),
         ("recommender", "import sklearn", "nothing that reads or exchanges pickles"),
+        ("batch", "import multiprocessing", "nothing that reads or exchanges pickles"),
+        ("batch", "import recommender", "batch imports no room but serving"),
+        ("serving", "import batch", "nothing imports batch"),
+        ("monitoring", "from batch import places", "nothing imports batch"),
+        ("batch", "import pandas", "nothing beside its own image's list"),
+        ("serving", "import pyarrow", "nothing beside the image's own list"),
         ("serving", "import onnx", "nothing beside the image's own list"),
         ("recommender", "from scipy import interpolate", "nothing beside the image's own list"),
     ],
