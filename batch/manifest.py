@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from batch.errors import Hopeless
-from batch.places import Place
+from batch.places import Place, State
 
 NAME = "manifest.json"
 VERSION = 1
@@ -19,12 +19,17 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class File:
-    """`changed_ns`: when it was last written, as its store says."""
+    """`changed_ns`: when it was last written, on a disk; `etag`: the store's own mark, in a store."""
 
     path: str
     bytes: int
     changed_ns: int
+    etag: str
     rows: int
+
+    @property
+    def state(self) -> State:
+        return self.bytes, self.changed_ns, self.etag
 
 
 @dataclass(frozen=True)
@@ -94,13 +99,14 @@ class Manifest:
 
 def settle(manifest: Manifest, out: Place) -> None:
     """The manifest stands in OUT afterwards. Raises Hopeless where OUT was begun with another, and says what differs."""
+    # In this order: what another driver puts there meanwhile has a manifest.
+    foreign = [name for name in out.names() if not name.startswith(".")]
     content = out.read(NAME)
     if content is None:
-        foreign = [name for name in out.names() if not name.startswith(".")]
         if foreign:
             raise Hopeless(f"{out.root}: holds {foreign[0]!r} and no {NAME}; give an empty folder, or a new one")
         with out.asked(NAME):
-            out.write(NAME, manifest.content)
+            out.write(NAME, manifest.content, {})
         content = out.read(NAME) or b""
     if content != manifest.content:
         begun = Manifest.from_bytes(content, out.path(NAME))

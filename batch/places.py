@@ -1,46 +1,64 @@
 """Where do files come from and go to, and when does anybody else see them?
 
 On a disk: written under a hidden name that is locked as long as its writer lives, fsync, rename. In an object store: written
-here, then sent in one upload, which nobody sees until it is closed. So a name that is there is a whole file.
+here, then sent in one upload that the store takes whole, and only if nobody was there first. So a name that is there is a whole
+file.
 """
 
 import contextlib
 import fcntl
 import hashlib
 import io
+import mmap
 import os
 import secrets
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from pyarrow import fs
 
 from batch.errors import Retryable, sorted_out
 
+if TYPE_CHECKING:
+    from batch.buckets import Bucket
+
 CHUNK = 1 << 20
+# Bytes; when it was last written, in ns; the store's own mark of its content. A disk has the first two, a store its mark.
+State = tuple[int, int, str]
+# What tells one state of a name in a store from any other, as the store has it; nothing when nothing is there, and on a disk.
+Seen = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder, on a disk or in a store that pyarrow.fs knows."""
+    """A folder, on a disk or in a store: `bucket` is the same store for what pyarrow.fs cannot do."""
 
     store: Any
     root: str
-    local: bool
+    bucket: "Bucket | None" = None
+
+    @property
+    def local(self) -> bool:
+        return self.bucket is None
 
     @classmethod
     def of(cls, text: str) -> "Place":
-        """Raises Retryable when there is no such store."""
+        """Raises Retryable when there is no such store, Hopeless when it is one that cannot tell who was first."""
         if "://" not in text:
-            return cls(fs.LocalFileSystem(), str(Path(text).resolve()), True)
+            return cls(fs.LocalFileSystem(), str(Path(text).resolve()))
         try:
             store, root = fs.FileSystem.from_uri(text)
         except (OSError, ValueError) as error:
             raise Retryable(f"{text}: {str(error).splitlines()[0]}") from None
-        return cls(store, root.rstrip("/"), isinstance(store, fs.LocalFileSystem))
+        root = root.rstrip("/")
+        if isinstance(store, fs.LocalFileSystem):
+            return cls(store, root)
+        from batch.buckets import Bucket
+
+        return cls(store, root, Bucket.of(text, root.partition("/")[0], getattr(store, "region", "")))
 
     def holds(self, other: "Place") -> bool:
         return self.store == other.store and f"{other.root}/".startswith(f"{self.root}/")
@@ -56,7 +74,7 @@ class Place:
             raise Retryable(f"{self.root}: is not there")
         if kind == fs.FileType.File:
             folder, _, name = self.root.rpartition("/")
-            return Place(self.store, folder or "/", self.local), [name]
+            return Place(self.store, folder or "/", self.bucket), [name]
         return self, [name for name in self.names() if not any(part[0] in "._" for part in name.split("/"))]
 
     def names(self) -> list[str]:
@@ -65,11 +83,16 @@ class Place:
             found = self.store.get_file_info(fs.FileSelector(self.root, allow_not_found=True, recursive=True))
         return sorted(info.path[len(self.root) :].lstrip("/") for info in found if info.type == fs.FileType.File)
 
-    def state(self, name: str) -> tuple[int, int] | None:
-        """Bytes, and when it was last written, in ns; None when it is not there."""
+    def state(self, name: str) -> State | None:
+        """None when it is not there."""
+        if self.bucket is not None:
+            return self.bucket.state(self.path(name))
         with self.asked(name):
             info = self.store.get_file_info(self.path(name))
-        return (info.size, info.mtime_ns or 0) if info.type == fs.FileType.File else None
+        return (info.size, info.mtime_ns or 0, "") if info.type == fs.FileType.File else None
+
+    def seen(self, name: str) -> Seen:
+        return {} if self.bucket is None else self.bucket.seen(self.path(name))
 
     def open(self, name: str) -> Any:
         return self.store.open_input_file(self.path(name))
@@ -89,11 +112,11 @@ class Place:
                 found.update(part)
         return found.hexdigest()
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, seen: Seen) -> None:
         draft = Draft(self, name)
         try:
             draft.write(content)
-            draft.publish()
+            draft.publish(seen)
         finally:
             draft.discard()
 
@@ -166,18 +189,21 @@ class Draft(io.RawIOBase):
         self._at += size
         return size
 
-    def publish(self) -> str:
-        """Returns the SHA-256 of what others see from now on."""
-        if self._place.local:
+    def publish(self, seen: Seen) -> str:
+        """seen: what it takes the place of, in a store; if there is something else by now, that stays, and nothing is returned.
+
+        Else the SHA-256 of what others see from now on.
+        """
+        if self._place.bucket is None:
             os.fsync(self._file.fileno())
             os.replace(self._temporary, self._path)
             self._temporary = ""
             _sync(self._path.rpartition("/")[0])
         else:
-            self._file.seek(0)
-            with self._place.store.open_output_stream(self._path) as upload:
-                while part := self._file.read(CHUNK):
-                    upload.write(part)
+            # A map: what is sent lies in no memory that the system cannot take back.
+            with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                if not self._place.bucket.put(self._path, content, seen):
+                    return ""
         return self._hash.hexdigest()
 
     def discard(self) -> None:

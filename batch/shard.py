@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from batch import sources
 from batch.answering import answer
-from batch.errors import Hopeless
+from batch.errors import Hopeless, Retryable
 from batch.fitting import width
 from batch.manifest import Manifest, Unit
-from batch.places import Draft, Place
+from batch.places import Draft, Place, Seen
 from serving.model import Model
 from serving.signature import Array, Tensor
 from serving.telemetry.histograms import Counts
@@ -97,11 +97,11 @@ class Part:
             self._waiting = []
             self._writer.write_table(table, row_group_size=max(GROUP, table.num_rows))
 
-    def publish(self, said: Mapping[str, Any]) -> str:
+    def publish(self, said: Mapping[str, Any], seen: Seen) -> str:
         self._flush()
         self._writer.add_key_value_metadata({COUNTS.decode(): json.dumps(said)})
         self._writer.close()
-        return self._draft.publish()
+        return self._draft.publish(seen)
 
     def discard(self) -> None:
         self._draft.discard()
@@ -143,8 +143,10 @@ class Shards:
         self.id_type = sources.id_type(manifest, source)
 
     def encode(self, unit: Unit) -> str:
-        """Returns the SHA-256 of the part's file, empty when it was there. Raises Hopeless or Retryable."""
+        """Returns the SHA-256 of the part's file, empty when another made it. Raises Hopeless or Retryable."""
         manifest, digest = self.manifest, self.manifest.unit_digest(unit)
+        # Before it is looked at: what is found wanting is replaced only while it is still the same.
+        seen = [self.out.seen(name) for name in (manifest.name(unit), manifest.quarantine(unit))]
         if present(manifest, self.out, unit) is not None:
             return ""
         self._expect_unchanged(unit)
@@ -161,7 +163,10 @@ class Shards:
                     raise Hopeless(f"{path}: {answered + quarantined} rows came, expected {unit.rows}")
                 counts: dict[str, Any] = {"rows": unit.rows, "answered": answered, "quarantined": quarantined}
                 counts |= {"counted": counted.rows, "bins": counted.bins()}
-                return [part.publish(counts) for part in reversed(parts)][-1]
+                digests = [part.publish(counts, was) for part, was in reversed(list(zip(parts, seen, strict=False)))]
+                if not all(digests) and present(manifest, self.out, unit) is None:
+                    raise Retryable(f"{self.out.path(manifest.name(unit))}: another was first, with something else")
+                return digests[-1]
         finally:
             for part in parts:
                 part.discard()
@@ -207,7 +212,7 @@ class Shards:
 
     def _expect_unchanged(self, unit: Unit) -> None:
         file = self.manifest.files[unit.file]
-        if self.source.state(file.path) != (file.bytes, file.changed_ns):
+        if self.source.state(file.path) != file.state:
             raise Hopeless(f"{self.source.path(file.path)}: has changed since {self.out.root} was begun; give another folder")
 
 

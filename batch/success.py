@@ -15,12 +15,13 @@ NAME = "_SUCCESS.json"
 
 def finish(manifest: Manifest, out: Place, digests: Mapping[int, str]) -> dict[str, Any] | None:
     """Writes NAME and returns what it says; None while parts are missing. digests: those known, of parts by their number."""
+    seen = out.seen(NAME)
     footers = [(unit, present(manifest, out, unit)) for unit in manifest.units]
     whole = [(unit, found) for unit, found in footers if found is not None]
     if len(whole) < len(footers):
         return None
     said = summary(manifest, whole, _files(manifest, out, whole, digests))
-    out.write(NAME, (json.dumps(said, indent=1) + "\n").encode())
+    out.write(NAME, (json.dumps(said, indent=1) + "\n").encode(), seen)
     return said
 
 

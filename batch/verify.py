@@ -63,7 +63,7 @@ def verify(source: Place, names: list[str], out: Place, sweep: bool) -> Verdict:
 
 
 def _inputs(manifest: Manifest, source: Place, names: list[str]) -> Iterator[str]:
-    known = {file.path: (file.bytes, file.changed_ns) for file in manifest.files}
+    known = {file.path: file.state for file in manifest.files}
     for name in sorted(known.keys() | set(names)):
         if name not in known:
             yield f"IN {name}: is not in the manifest"

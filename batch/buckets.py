@@ -1,0 +1,102 @@
+"""Who of several writers is first in an object store? The store says: an upload is taken only if its name is as it was seen.
+
+pyarrow.fs, which reads and lists, has no such upload: its own overwrites whatever is there. Loaded only where an address asks
+for a store.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from batch.errors import Hopeless, Retryable
+from batch.places import Seen, State
+
+# Of one upload: S3 takes 5 GB at once, at 1.4 MB/s in an hour.
+LONGEST = timedelta(hours=1)
+# Some seconds: who begins again goes on from here anyway.
+RETRIES = 6
+
+
+@dataclass(frozen=True)
+class Bucket:
+    name: str
+    store: Any
+
+    @classmethod
+    def of(cls, address: str, name: str, region: str) -> "Bucket":
+        """address: as pyarrow.fs takes it; name: of the bucket, or container, in it. Raises Hopeless for other stores."""
+        parts = urlsplit(address)
+        kind = {"s3": S3Store, "gs": GCSStore, "gcs": GCSStore, "abfs": AzureStore, "abfss": AzureStore}.get(parts.scheme)
+        if kind is None:
+            raise Hopeless(f"{parts.scheme}://: no store where only one writer can be first; expected s3://, gs:// or abfs://")
+        said = {key: value for key, value in _said(parts, region).items() if value}
+        # Who names an address without TLS means it, as for pyarrow.
+        client = {"allow_http": True, "timeout": LONGEST}
+        return cls(name, kind(name, config=said, client_options=client, retry_config={"max_retries": RETRIES}))
+
+    def seen(self, path: str) -> Seen:
+        """path: with the bucket's name."""
+        with self._asked(path):
+            return _seen(self._head(path) or {})
+
+    def state(self, path: str) -> State | None:
+        with self._asked(path):
+            found = self._head(path)
+            return None if found is None else _state(found)
+
+    def put(self, path: str, content: Any, seen: Seen) -> bool:
+        """False when there is something else by now than what was seen; then it stays. content: bytes, or a map of a file."""
+        with self._asked(path):
+            try:
+                obstore.put(self.store, self._key(path), content, mode=seen or "create")  # type: ignore[arg-type]
+            except (AlreadyExistsError, PreconditionError):
+                return False
+            except FileNotFoundError:
+                raise Retryable(f"{path}: there is no bucket {self.name!r}") from None
+        return True
+
+    def _head(self, path: str) -> Any:
+        with contextlib.suppress(FileNotFoundError):
+            return obstore.head(self.store, self._key(path))
+        return None
+
+    def _key(self, path: str) -> str:
+        return path[len(self.name) + 1 :]
+
+    @contextlib.contextmanager
+    def _asked(self, path: str) -> Iterator[None]:
+        """Raises Retryable for what the store says no to. Its texts go on for pages."""
+        try:
+            yield
+        except BaseError as error:
+            raise Retryable(f"{path}: {str(error).splitlines()[0].partition(': <')[0]}") from None
+
+
+def _said(parts: SplitResult, region: str) -> dict[str, Any]:
+    """What stands in an address beside the bucket, in obstore's words; the rest both take from the environment."""
+    more = dict(parse_qsl(parts.query))
+    user, secret = unquote(parts.username or ""), unquote(parts.password or "")
+    endpoint = more.get("endpoint_override", "")
+    if endpoint and "://" not in endpoint:
+        endpoint = f"{more.get('scheme', 'https')}://{endpoint}"
+    if parts.scheme == "s3":
+        return {"region": region, "endpoint": endpoint, "access_key_id": user, "secret_access_key": secret}
+    if parts.scheme in ("gs", "gcs"):
+        return {"base_url": endpoint, "skip_signature": user == "anonymous"}
+    host = parts.hostname or ""
+    return {"account_name": host.partition(".")[0] if "." in host else user, "account_key": secret}
+
+
+def _seen(found: Any) -> Seen:
+    return {name: found[name] for name in ("e_tag", "version") if found.get(name)}
+
+
+def _state(found: Any) -> State:
+    return found["size"], 0, found["e_tag"] or f"{found['version']} {found['last_modified']}"
