@@ -97,7 +97,8 @@ def settle(manifest: Manifest, out: Place) -> None:
     content = out.read(NAME)
     if content is None:
         foreign = [name for name in out.names() if not name.startswith(".")]
-        if foreign:
+        # Others may have begun since it was looked for.
+        if foreign and NAME not in foreign:
             raise Hopeless(f"{out.root}: holds {foreign[0]!r} and no {NAME}; give an empty folder, or a new one")
         with out.asked(NAME):
             out.write(NAME, manifest.content)
