@@ -4,10 +4,13 @@
 # The one place that names Python's minor version; build.sh and .ci/engine read it here.
 ARG PYTHON=3.12
 ARG BASE_IMAGE=python:${PYTHON}-slim
+# serving, or batch: the same and what answers whole tables.
+ARG KIND=serving
 
 # runtime: an interpreter without pickle, and the packages that serve.
 FROM ${BASE_IMAGE} AS runtime
-COPY build/wheels/serving /wheels
+ARG KIND
+COPY build/wheels/${KIND} /wheels
 RUN python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-compile \
         --no-index --find-links /wheels --no-deps --require-hashes -r /wheels/requirements.txt \
     && python -m pip uninstall --quiet --yes --root-user-action=ignore pip \
@@ -28,8 +31,8 @@ RUN lib="$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" &
     && find / -xdev -type f -perm /6000 -exec chmod ug-s {} + \
     && ! python -c 'import _pickle' 2>/dev/null
 
-# app: our own rooms and the model, proved once more on the interpreter that ships.
-FROM runtime AS app
+# app-serving: our own rooms and the model, proved once more on the interpreter that ships.
+FROM runtime AS app-serving
 ENV ORT_DISABLE_TELEMETRY=1
 WORKDIR /app
 COPY serving serving
@@ -42,14 +45,18 @@ RUN python -c 'import sys; from pathlib import Path; from serving.model import M
         model.verify(); sys.exit(sys.argv[1] not in ("", model.digest) and f"model.onnx: {model.digest}, expected {sys.argv[1]}")' \
         "$MODEL_SHA256"
 
-# closure: the files that a server was seen to need, each once, under one time.
-FROM app AS closure
+FROM app-serving AS app-batch
+COPY batch batch
+RUN python -B -m compileall -q -f --invalidation-mode unchecked-hash batch
+
+# closure: the files that a server, or a batch too, was seen to need, each once, under one time.
+FROM app-${KIND} AS closure
 ARG SOURCE_DATE_EPOCH
-COPY bundle/image/closure.py bundle/image/rehearse.py NOTICE /tmp/
+COPY bundle/image/closure.py bundle/image/rehearse.py bundle/image/rehearse_batch.py NOTICE /tmp/
 RUN python /tmp/closure.py /closure && mkdir -p /closure-state/state
 
 # From scratch: no shell, no package manager, and no layer below that still holds what was removed above.
-FROM scratch
+FROM scratch AS image
 COPY --from=closure /closure /
 # For counts and reports, where a volume is mounted; whoever runs it must be able to write there.
 COPY --from=closure --chown=65532:65532 /closure-state /
@@ -71,7 +78,16 @@ LABEL org.opencontainers.image.title="unjar" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 WORKDIR /app
 USER 65532:65532
-EXPOSE 8080
 STOPSIGNAL SIGTERM
+
+FROM image AS image-batch
+# Of the stores' certificates; a site mounts its own over it.
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+ENTRYPOINT ["python", "-m", "batch"]
+
+FROM image AS image-serving
+EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-m", "serving.health"]
 ENTRYPOINT ["python", "server.py", "--host", "0.0.0.0"]
+
+FROM image-${KIND}

@@ -1,10 +1,11 @@
 #!/bin/sh
-# ./build.sh [--name unjar] [--base IMAGE]
+# ./build.sh [--name unjar] [--base IMAGE] [--batch]
 # ./build.sh --bundle | --model-only  --number N --key PRIVATE.pem [--model-name model] [--expires YYYY-MM-DD]
 # Builds the image: fetches the locked wheels into build/wheels, then builds without a network. model.pkl is converted in a
 # container first, unless model.onnx was made from this very file and has proved the regressions.json that is here.
 #   --name        the image's name; it is tagged NAME:latest and NAME:<first 12 digits of the model's SHA-256>
 #   --base        the Python image to start from (default: $BASE_IMAGE, else the one the Dockerfile names)
+#   --batch       makes the image for whole tables instead, docs/batch.md: NAME:batch and NAME:batch-<the same 12 digits>
 #   --bundle      then signs and packs all that a site needs into build/MODEL-NAME-N.tar
 #   --model-only  makes no image: packs a new release of the model alone, for a site that has the image
 #   --number      of the release; sites refuse one that is not higher than theirs
@@ -20,14 +21,18 @@ number=""
 key=""
 model_name=model
 expires=""
+kind=serving
+latest=latest
+prefix=""
 
 say() { echo "build: $*"; }
 fail() { echo "build: $*" >&2; exit 2; }
-usage() { sed -n '2,13s/^# //p' "$0" >&2; exit 2; }
+usage() { sed -n '2,14s/^# //p' "$0" >&2; exit 2; }
 
 while [ $# -gt 0 ]; do
     case "$1" in
         --bundle | --model-only) pack="${1#--}"; shift; continue ;;
+        --batch) kind=batch latest=batch prefix=batch-; shift; continue ;;
         --name | --base | --number | --key | --model-name | --expires) [ -n "${2:-}" ] || usage ;;
         *) usage ;;
     esac
@@ -42,6 +47,7 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 if [ -n "$pack" ]; then
+    [ "$kind" = serving ] || fail "--batch and --$pack: the image for whole tables is in no bundle; docker save $name:batch packs it"
     case "$number" in "" | *[!0-9]*) fail "--$pack needs --number N, higher than the release before" ;; esac
     [ -f "$key" ] || fail "--$pack needs --key, the vendor's private key; '$key' is no file"
     openssl ec -in "$key" -noout 2>/dev/null || fail "$key: holds no private key on an elliptic curve that openssl can read"
@@ -165,22 +171,22 @@ current() {
     grep -qs "$(digest_of model.pkl)" model.onnx && { [ ! -f regressions.json ] || grep -qs "$(digest_of regressions.json)" model.onnx; }
 }
 if current; then say "model.onnx was made from this model.pkl"; else convert; fi
-fetch serving requirements/serving.txt
+fetch "$kind" "requirements/$kind.txt"
 
-say "making $name:latest"
+say "making $name:$latest"
 revision="$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown)"
 epoch="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 1767225600)}"
 model="$(digest_of model.onnx)"
-build --tag "$name:latest" --build-arg "SOURCE_DATE_EPOCH=$epoch" --build-arg "MODEL_SHA256=$model" \
+build --tag "$name:$latest" --build-arg "KIND=$kind" --build-arg "SOURCE_DATE_EPOCH=$epoch" --build-arg "MODEL_SHA256=$model" \
     --label "org.opencontainers.image.revision=$revision" || fail "the image could not be made; the step that failed is above"
 # What a builder adds of its own, times and names, is taken off: the same commit makes the same image.
-docker save "$name:latest" | "$python" -m bundle.image.archive --tag "$name:latest" --epoch "$epoch" >build/image.tar 2>build/image.id \
+docker save "$name:$latest" | "$python" -m bundle.image.archive --tag "$name:$latest" --epoch "$epoch" >build/image.tar 2>build/image.id \
     || fail "the image could not be settled: $(cat build/image.id)"
 docker load --quiet --input build/image.tar >/dev/null
-short="$(printf '%.12s' "$model")"
-docker tag "$name:latest" "$name:$short"
-docker image inspect --format '{{.Id}} {{.Size}}' "$name:latest" | while read -r id size; do
-    say "$name:latest $name:$short"
+short="$prefix$(printf '%.12s' "$model")"
+docker tag "$name:$latest" "$name:$short"
+docker image inspect --format '{{.Id}} {{.Size}}' "$name:$latest" | while read -r id size; do
+    say "$name:$latest $name:$short"
     say "id $id"
     say "size $((size / 1000000)) MB"
 done

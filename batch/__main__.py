@@ -12,12 +12,44 @@ import signal
 import sys
 from typing import Any
 
-from batch import driver, success, verify, worker
+from batch import cluster, driver, success, swarm, verify, worker
 from batch.errors import Hopeless, Retryable
 from batch.manifest import settle, settled
 from batch.places import Place
 from batch.sources import Asked, plan
 from serving.guard import refuse_unpickling
+
+
+def start(given: argparse.Namespace) -> int:
+    """encode: here, or as the share of a cluster that it says, or elsewhere."""
+    if given.on:
+        return elsewhere(given)
+    try:
+        given.shard = given.shard or cluster.own_share(os.environ)
+        return encode(given)
+    except Hopeless as error:
+        if cluster.SLOT not in os.environ:
+            raise
+        # A Swarm starts again whatever fails.
+        print(f"batch: {error}", file=sys.stderr)
+        swarm.refused(Place.of(given.output), os.environ[cluster.SLOT], str(error))
+        return 0
+
+
+def elsewhere(given: argparse.Namespace) -> int:
+    if given.shards is None:
+        raise Hopeless(f"--on {given.on}: needs --shards N, into how many shares the work is cut")
+    if given.on == "k8s":
+        print(cluster.as_yaml(cluster.job(given)).lstrip())
+    elif given.on == "swarm":
+        print(f"batch: {total(swarm.run(given, driver.Terminal()))}: {given.output}")
+    else:
+        raise Hopeless(f"--on {given.on}: expected k8s or swarm")
+    return 0
+
+
+def total(done: dict[str, Any]) -> str:
+    return f"{done['rows']} rows in, {done['answered']} answered, {done['quarantined']} in quarantine"
 
 
 def encode(given: argparse.Namespace) -> int:
@@ -35,17 +67,15 @@ def encode(given: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: run.stop())
     command = [sys.executable, "-m", "batch", "worker", given.input, given.output, "--model", given.model]
-    driver.drive(run, units, command, given.workers, driver.Terminal())
-    for error in dict.fromkeys([*run.hopeless, *run.retryable]):
-        print(f"batch: {error}", file=sys.stderr)
-    if run.retryable or run.hopeless:
-        return 2 if run.retryable else 1
+    driver.drive(run, units, command, given.workers or len(os.sched_getaffinity(0)), driver.Terminal())
+    if errors := [*dict.fromkeys([*run.hopeless, *run.retryable])]:
+        raise (Retryable if run.retryable else Hopeless)("\nbatch: ".join(errors))
     with out.asked(""):
         done = success.finish(manifest, out, run.digests)
     if done is None:
         print(f"batch: this share is done, others of {out.root} are not")
     else:
-        print(f"batch: {done['rows']} rows in, {done['answered']} answered, {done['quarantined']} in quarantine: {out.root}")
+        print(f"batch: {total(done)}: {out.root}")
     return 0
 
 
@@ -72,10 +102,13 @@ def prove(given: argparse.Namespace) -> int:
     return 1 if found.faults else 0
 
 
-def share(text: str) -> tuple[int, int]:
+def share(text: str) -> tuple[int, int] | None:
+    """None: to be found out."""
+    if text == "auto":
+        return None
     index, _, total = text.partition("/")
     if not (index.isdigit() and total.isdigit() and int(index) < int(total)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no share; expected I/N with I from 0 to N - 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; expected I/N with I from 0 to N - 1, or auto")
     return int(index), int(total)
 
 
@@ -89,7 +122,7 @@ def arguments() -> argparse.ArgumentParser:
     shown: Any = {"description": __doc__, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = argparse.ArgumentParser(prog="python -m batch", **shown)
     commands = parser.add_subparsers(required=True, metavar="encode | verify")
-    for name, run in (("encode", encode), ("verify", prove), ("worker", work)):
+    for name, run in (("encode", start), ("verify", prove), ("worker", work)):
         command = commands.add_parser(name, **shown)
         command.set_defaults(run=run)
         command.add_argument("input", metavar="IN", help="file or folder")
@@ -102,11 +135,23 @@ def arguments() -> argparse.ArgumentParser:
         if name == "encode":
             command.add_argument("--id", metavar="COLUMN", help="column with ids; without it rows are numbered from 0")
             command.add_argument("--columns", metavar="A,B,...", help="columns in the order in which the model takes them")
-            cores = len(os.sched_getaffinity(0))
-            command.add_argument("--workers", type=above_zero, default=cores, help="processes (as many as processors)")
-            command.add_argument("--shard", type=share, default=(0, 1), metavar="I/N", help="do only every Nth part, from I on")
+            command.add_argument("--workers", type=above_zero, help="processes (as many as processors; 1 with --on)")
+            parts = "do only every Nth part, from I on; auto: as Kubernetes, Swarm or Slurm say"
+            command.add_argument("--shard", type=share, default=(0, 1), metavar="I/N", help=parts)
             command.add_argument("--shard-rows", type=above_zero, default=262_144, help="rows of a part, at least (262144)")
+            on_a_cluster(command)
     return parser
+
+
+def on_a_cluster(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--on", metavar="k8s|swarm", help="print a Job of Kubernetes, or run one of a Docker Swarm")
+    command.add_argument("--shards", type=above_zero, metavar="N", help="with --on: how many share the work")
+    command.add_argument("--image", default="unjar:batch", help="with --on: what ./build.sh --batch made (unjar:batch)")
+    claim = "k8s: a PersistentVolumeClaim for IN, OUT or the model, and where they see it; may be repeated"
+    command.add_argument("--claim", action="append", default=[], metavar="NAME:/FOLDER", help=claim)
+    credentials = "of a store, NAME=VALUE: k8s: a Secret that holds them; swarm: a file of such lines"
+    command.add_argument("--credentials", metavar="WHERE", help=credentials)
+    command.add_argument("--network", metavar="NAME", help="swarm: the network that leads to the store (none, without stores)")
 
 
 def main() -> int:

@@ -105,6 +105,10 @@ class Place:
                 content: bytes = file.read()
                 return content
 
+    def remove(self, name: str) -> None:
+        with self.asked(name):
+            self.store.delete_file(self.path(name))
+
     def digest(self, name: str) -> str:
         found = hashlib.sha256()
         with self.asked(name), self.open(name) as file:

@@ -25,8 +25,10 @@ TAG = sys.implementation.cache_tag
 MOMENT = (1980, 1, 1, 0, 0, 0)
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "1767225600"))
 # These import on demand what no rehearsal can be sure to reach, or look whether it is there.
-WHOLE = ("anyio", "httptools", "idna", "orjson", "simdjson", "uvloop")
+WHOLE = ("anyio", "httptools", "idna", "obstore", "orjson", "simdjson", "uvloop")
 PRUNED = re.compile(r"/(_trio|_testbase|pytest_plugin)\b")
+# Whom stores' certificates are signed by.
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 LICENCE = re.compile("licen[cs]e|copying|notice|thirdpartynotices|authors", re.IGNORECASE)
 LIBRARY = re.compile(r"=> (/\S+)|^\s*(/\S*ld-linux\S*)", re.MULTILINE)
 ELF = b"\x7fELF\x02\x01"
@@ -43,6 +45,8 @@ def main(target: Path) -> None:
     for data in (APP / "recommender").rglob("*"):
         if data.is_file() and data.suffix not in (".py", ".pyc"):
             copy(data, target)
+    if (APP / "batch").exists():
+        copy(CERTIFICATES, target)
     interpreter(target)
     zipped(target)
     libraries(target)
@@ -70,7 +74,7 @@ def loaded() -> set[Path]:
 
 
 def whole() -> set[Path]:
-    rooms = [APP / "serving", APP / "recommender", *(SITE / name for name in WHOLE)]
+    rooms = [APP / "serving", APP / "recommender", APP / "batch", *(SITE / name for name in WHOLE)]
     found = {path for room in rooms for path in room.rglob("*") if path.suffix in (".py", ".so")}
     # onnxruntime opens this one by its name.
     return {path for path in found if not PRUNED.search(str(path))} | {*SITE.glob("onnxruntime/capi/*providers_shared.so")}
@@ -145,7 +149,7 @@ def libraries(target: Path) -> None:
     for path in sorted(needed(programs)):
         # A link would be copied as what it leads to, so the folder first.
         copy(path, target, path.parent.resolve() / path.name)
-    (target / "etc").mkdir()
+    (target / "etc").mkdir(exist_ok=True)
     (target / "etc/ld.so.conf").write_text("/usr/local/lib\n")
     subprocess.run(["ldconfig", "-r", target], check=True)
     (target / "etc/ld.so.conf").unlink()

@@ -68,6 +68,8 @@ def main() -> None:
             for command in beside[: 1 + ("UNJAR_REPOSITORY" in extra)]:
                 subprocess.run(command, env=os.environ | {"UNJAR_PORT": str(PORT)} | extra, check=True, stdout=sys.stderr)
     report(os.environ | {"UNJAR_STATE": str(folder / "state")})
+    if Path("batch").is_dir():
+        run(str(Path(__file__).with_name("rehearse_batch.py")), str(folder / "tables"))
 
 
 def report(environment: dict[str, str]) -> None:

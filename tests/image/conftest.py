@@ -4,7 +4,6 @@ Where none answers these tests are not collected, and the run says so. In CI (CI
 """
 
 import os
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,7 @@ import pytest
 
 from tests.image.engine import HARDENED, Start, docker, remove, remove_images, run, silence
 from tests.image.isolated import Isolated, isolated_engine
-from tests.image.listing import Listing
+from tests.image.listing import Listing, listed
 
 SILENCE = silence()
 collect_ignore_glob = ["test_*.py"] if SILENCE and os.environ.get("CI") != "true" else []
@@ -41,16 +40,8 @@ def image(engine: None) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def listing(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listing]:
-    """Every file of the image, as `docker export` gives them."""
-    path = tmp_path_factory.mktemp("image") / "files.tar"
-    container = docker("create", image)
-    try:
-        docker("export", "--output", str(path), container)
-    finally:
-        docker("rm", container)
-    with tarfile.open(path) as archive:
-        yield Listing(archive)
-    path.unlink()
+    with listed(image, tmp_path_factory.mktemp("image") / "files.tar") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

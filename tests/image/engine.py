@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARDENED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--pids-limit", "128", "--memory", "1g")
 BUILT_FROM = (
     "Dockerfile", ".dockerignore", "NOTICE", "build.sh", "bundle", "convert.py", "server.py", "example.json", "model.onnx",
-    "model.pkl", "requirements.txt", "requirements", "conversion", "serving", "recommender", "build/wheels",
+    "model.pkl", "requirements.txt", "requirements", "conversion", "serving", "recommender", "batch", "build/wheels",
 )  # fmt: skip
 
 Done = subprocess.CompletedProcess[str]

@@ -5,6 +5,10 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.image.engine import docker
 
 
 class Listing:
@@ -35,3 +39,16 @@ class Listing:
             rest = name.removeprefix(prefix)
             if rest != name and "/" not in rest:
                 yield rest
+
+
+@contextmanager
+def listed(image: str, path: Path) -> Iterator[Listing]:
+    """Every file of an image, as `docker export` gives them into an archive at `path`."""
+    container = docker("create", image)
+    try:
+        docker("export", "--output", str(path), container)
+    finally:
+        docker("rm", container)
+    with tarfile.open(path) as archive:
+        yield Listing(archive)
+    path.unlink()
