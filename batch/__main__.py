@@ -12,51 +12,44 @@ import signal
 import sys
 from typing import Any
 
-from batch import driver, success, verify, worker
+from batch import driver
 from batch.errors import Hopeless, Retryable
-from batch.manifest import settle, settled
-from batch.places import Place
-from batch.sources import Asked, plan
 from serving.guard import refuse_unpickling
 
 
 def encode(given: argparse.Namespace) -> int:
-    asked_for, out = Place.of(given.input), Place.of(given.output)
-    if asked_for.holds(out) or out.holds(asked_for):
-        raise Hopeless(f"{out.root}: IN and OUT lie in each other; give another folder")
-    source, names = asked_for.inputs()
-    model = worker.verified(given.model)
-    asked = Asked(given.id, tuple(given.columns.split(",")) if given.columns else (), given.shard_rows)
-    manifest = plan(source, names, model.signature, asked, model.digest)
-    settle(manifest, out)
-    out.sweep()
-    units = [unit for unit in manifest.units if unit.index % given.shard[1] == given.shard[0]]
-    run = driver.Run(manifest, out)
+    run = driver.Run(given.output, given.shard, driver.Terminal())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: run.stop())
-    command = [sys.executable, "-m", "batch", "worker", given.input, given.output, "--model", given.model]
-    driver.drive(run, units, command, given.workers, driver.Terminal())
+    # Workers plan as they would alone, so they are told all that was asked.
+    driver.drive(run, [sys.executable, "-m", "batch", "worker", *sys.argv[2:]], given.workers)
     for error in dict.fromkeys([*run.hopeless, *run.retryable]):
         print(f"batch: {error}", file=sys.stderr)
     if run.retryable or run.hopeless:
         return 2 if run.retryable else 1
-    with out.asked(""):
-        done = success.finish(manifest, out, run.digests)
-    if done is None:
-        print(f"batch: this share is done, others of {out.root} are not")
+    if run.done is None:
+        print(f"batch: this share is done, others of {given.output} are not")
     else:
-        print(f"batch: {done['rows']} rows in, {done['answered']} answered, {done['quarantined']} in quarantine: {out.root}")
+        counts = "{rows} rows in, {answered} answered, {quarantined} in quarantine".format(**run.done)
+        print(f"batch: {counts}: {given.output}")
     return 0
 
 
+# The two below load Arrow and the model's session, `encode` does not: it would wait for them twice.
 def work(given: argparse.Namespace) -> int:
     # It ends with its driver's pipe; a signal for the whole group is the driver's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    return worker.work(Place.of(given.input).inputs()[0], Place.of(given.output), given.model)
+    from batch import worker
+
+    return worker.work(given)
 
 
 def prove(given: argparse.Namespace) -> int:
+    from batch import verify
+    from batch.manifest import settled
+    from batch.places import Place
+
     out = Place.of(given.output)
     settled(out)
     source, names = Place.of(given.input).inputs()
@@ -99,7 +92,7 @@ def arguments() -> argparse.ArgumentParser:
             continue
         model = os.environ.get("UNJAR_MODEL", "model.onnx")
         command.add_argument("--model", default=model, help="the file that convert.py wrote (UNJAR_MODEL, else model.onnx)")
-        if name == "encode":
+        if name != "verify":
             command.add_argument("--id", metavar="COLUMN", help="column with ids; without it rows are numbered from 0")
             command.add_argument("--columns", metavar="A,B,...", help="columns in the order in which the model takes them")
             cores = len(os.sched_getaffinity(0))
