@@ -12,11 +12,8 @@ import signal
 import sys
 from typing import Any
 
-from batch import cluster, driver, success, swarm, verify, worker
+from batch import cluster, driver
 from batch.errors import Hopeless, Retryable
-from batch.manifest import settle, settled
-from batch.places import Place
-from batch.sources import Asked, plan
 from serving.guard import refuse_unpickling
 
 
@@ -30,6 +27,9 @@ def start(given: argparse.Namespace) -> int:
     except Hopeless as error:
         if cluster.SLOT not in os.environ:
             raise
+        from batch import swarm
+        from batch.places import Place
+
         # A Swarm starts again whatever fails.
         print(f"batch: {error}", file=sys.stderr)
         swarm.refused(Place.of(given.output), os.environ[cluster.SLOT], str(error))
@@ -42,6 +42,8 @@ def elsewhere(given: argparse.Namespace) -> int:
     if given.on == "k8s":
         print(cluster.as_yaml(cluster.job(given)).lstrip())
     elif given.on == "swarm":
+        from batch import swarm
+
         print(f"batch: {total(swarm.run(given, driver.Terminal()))}: {given.output}")
     else:
         raise Hopeless(f"--on {given.on}: expected k8s or swarm")
@@ -53,40 +55,36 @@ def total(done: dict[str, Any]) -> str:
 
 
 def encode(given: argparse.Namespace) -> int:
-    asked_for, out = Place.of(given.input), Place.of(given.output)
-    if asked_for.holds(out) or out.holds(asked_for):
-        raise Hopeless(f"{out.root}: IN and OUT lie in each other; give another folder")
-    source, names = asked_for.inputs()
-    model = worker.verified(given.model)
-    asked = Asked(given.id, tuple(given.columns.split(",")) if given.columns else (), given.shard_rows)
-    manifest = plan(source, names, model.signature, asked, model.digest)
-    settle(manifest, out)
-    out.sweep()
-    units = [unit for unit in manifest.units if unit.index % given.shard[1] == given.shard[0]]
-    run = driver.Run(manifest, out)
+    run = driver.Run(given.output, given.shard, driver.Terminal())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: run.stop())
-    command = [sys.executable, "-m", "batch", "worker", given.input, given.output, "--model", given.model]
-    driver.drive(run, units, command, given.workers or len(os.sched_getaffinity(0)), driver.Terminal())
+    # Workers plan as they would alone, so they are told all that was asked.
+    command = [sys.executable, "-m", "batch", "worker", *sys.argv[2:]]
+    driver.drive(run, command, given.workers or len(os.sched_getaffinity(0)))
     if errors := [*dict.fromkeys([*run.hopeless, *run.retryable])]:
         raise (Retryable if run.retryable else Hopeless)("\nbatch: ".join(errors))
-    with out.asked(""):
-        done = success.finish(manifest, out, run.digests)
-    if done is None:
-        print(f"batch: this share is done, others of {out.root} are not")
+    if run.done is None:
+        print(f"batch: this share is done, others of {given.output} are not")
     else:
-        print(f"batch: {total(done)}: {out.root}")
+        print(f"batch: {total(run.done)}: {given.output}")
     return 0
 
 
+# The two below load Arrow and the model's session, `encode` does not: it would wait for them twice.
 def work(given: argparse.Namespace) -> int:
     # It ends with its driver's pipe; a signal for the whole group is the driver's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    return worker.work(Place.of(given.input).inputs()[0], Place.of(given.output), given.model)
+    from batch import worker
+
+    return worker.work(given)
 
 
 def prove(given: argparse.Namespace) -> int:
+    from batch import verify
+    from batch.manifest import settled
+    from batch.places import Place
+
     out = Place.of(given.output)
     settled(out)
     source, names = Place.of(given.input).inputs()
@@ -132,7 +130,7 @@ def arguments() -> argparse.ArgumentParser:
             continue
         model = os.environ.get("UNJAR_MODEL", "model.onnx")
         command.add_argument("--model", default=model, help="the file that convert.py wrote (UNJAR_MODEL, else model.onnx)")
-        if name == "encode":
+        if name != "verify":
             command.add_argument("--id", metavar="COLUMN", help="column with ids; without it rows are numbered from 0")
             command.add_argument("--columns", metavar="A,B,...", help="columns in the order in which the model takes them")
             command.add_argument("--workers", type=above_zero, help="processes (as many as processors; 1 with --on)")

@@ -1,7 +1,7 @@
 """Who does which part, on the processors of this machine? Processes of their own, asked over a pipe.
 
-A part whose process dies is given to another. What is done is counted from OUT, so it is right after a restart and with several
-drivers at once.
+All of them begin at once and the first one plans, so this one needs neither Arrow nor the model. A part whose process dies is
+given to another. What is done is counted from OUT, so it is right after a restart and with several drivers at once.
 """
 
 import json
@@ -11,12 +11,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch.manifest import Manifest, Unit
-from batch.places import Place
+from batch.errors import Hopeless, Retryable, sorted_out
+from batch.manifest import Manifest
 
 TRIES = 8
 LOOK_S = 1.0
@@ -25,138 +26,208 @@ Say = Callable[[str], None]
 
 @dataclass
 class Run:
-    """What has come of the parts so far. `digests`: of the files that this run has written."""
+    """What has come of OUT so far. `share`: which of how many; `digests`: of the files that this run has written."""
 
-    manifest: Manifest
-    out: Place
-    left: "queue.SimpleQueue[tuple[Unit, int]]" = field(default_factory=queue.SimpleQueue)
+    out: str
+    share: tuple[int, int]
+    say: Say
+    progress: "Progress | None" = None
+    # The numbers of parts, and what a worker is called that has one in hand.
+    left: "queue.SimpleQueue[tuple[int, str]]" = field(default_factory=queue.SimpleQueue)
     digests: dict[int, str] = field(default_factory=dict)
+    done: dict[str, Any] | None = None
     hopeless: list[str] = field(default_factory=list)
     retryable: list[str] = field(default_factory=list)
-    workers: set["subprocess.Popen[str]"] = field(default_factory=set)
-    # Of workers that ended before they could be asked anything.
-    stillborn: int = 0
-    stopped: threading.Event = field(default_factory=threading.Event)
+    deaths: Counter[str] = field(default_factory=Counter)
+    workers: set["Worker"] = field(default_factory=set)
+    # How many workers may still get a part.
+    busy: int = 0
+    stopped: bool = False
+    changed: threading.Condition = field(default_factory=threading.Condition)
 
     def stop(self) -> None:
         """For a signal: the parts that are being made are given up."""
         self.retryable.append("stopped by a signal; the same command goes on")
-        self.stopped.set()
-        for process in list(self.workers):
-            process.kill()
+        self.halt()
+        for worker in list(self.workers):
+            worker.process.kill()
 
-    def failed(self, said: dict[str, Any]) -> None:
-        (self.hopeless if said["hopeless"] else self.retryable).append(str(said["error"]))
+    def begun(self, worker: "Worker") -> None:
+        self.workers.add(worker)
+        if self.stopped:
+            worker.process.kill()
+
+    def halt(self) -> None:
+        with self.changed:
+            self.stopped = True
+            self.changed.notify_all()
+
+    def failed(self, error: str, hopeless: bool, unit: int | None) -> None:
+        (self.hopeless if hopeless else self.retryable).append(error)
         # What cannot be looked at, or written to, cannot be for the others either.
-        if not said["hopeless"] or said["unit"] is None:
-            self.stopped.set()
+        if not hopeless or unit is None:
+            self.halt()
+
+    def ask(self, worker: "Worker", doing: str, *question: object) -> dict[str, Any] | None:
+        """None when the worker is gone, which may be tried again. An answer that is an error is noted."""
+        said = worker.ask(*question)
+        if said is None and not self.stopped:
+            doing = doing if worker.greeted else "a worker that had only begun"
+            with self.changed:
+                self.deaths[doing] += 1
+            if self.deaths[doing] == TRIES:
+                self.failed(f"{doing} ended {TRIES} times, at last with status {worker.process.wait()}", False, None)
+        elif said is not None and "error" in said:
+            self.failed(**said)
+        return said
 
 
-def drive(run: Run, units: Sequence[Unit], command: Sequence[str], workers: int, say: Say) -> None:
-    """command: starts a worker."""
-    for unit in units:
-        run.left.put((unit, 0))
-    threads = [threading.Thread(target=_feed, args=(run, command), daemon=True) for _ in range(min(workers, len(units)))]
-    progress = Progress(run.manifest, run.out)
-    say(progress.line())
+class Worker:
+    """A process and its pipe. Its first line says that its model has proved itself here, or what is wrong."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process, self.greeted = process, False
+
+    def ask(self, *question: object) -> dict[str, Any] | None:
+        """None when it is gone."""
+        assert self.process.stdin is not None
+        try:
+            if not self.greeted:
+                greeting = self._said()
+                if greeting is None or "error" in greeting:
+                    return greeting
+                self.greeted = True
+            self.process.stdin.write(json.dumps(question) + "\n")
+            self.process.stdin.flush()
+            return self._said()
+        except OSError:
+            return None
+
+    def _said(self) -> dict[str, Any] | None:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line.endswith("\n"):
+            return None
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+def drive(run: Run, command: Sequence[str], workers: int) -> None:
+    """command: starts a worker. What comes of it is in `run` afterwards."""
+    run.busy = workers
+    steps = [[_plan, _answer, _finish], *([_answer] for _ in range(workers - 1))]
+    threads = [threading.Thread(target=_serve, args=(run, command, one), daemon=True) for one in steps]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         deadline = time.monotonic() + LOOK_S
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        say(progress.line())
+        if run.progress is not None:
+            run.say(run.progress.line())
 
 
-def _feed(run: Run, command: Sequence[str]) -> None:
-    """Until nothing is left: a process, and another one when it dies."""
-    while not run.stopped.is_set() and not run.left.empty():
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()) as process:
-            run.workers.add(process)
-            if run.stopped.is_set():
-                process.kill()
-            try:
-                _ask(run, process)
-            finally:
-                run.workers.discard(process)
-
-
-def _ask(run: Run, process: "subprocess.Popen[str]") -> None:
-    greeting = _said(process)
-    if greeting is None:
-        run.stillborn += 1
-        if run.stillborn == TRIES:
-            ended = f"{TRIES} workers ended as they began, the last with status {process.wait()}"
-            run.failed({"unit": None, "hopeless": False, "error": ended})
-        return
-    if "error" in greeting:
-        run.failed(greeting)
-        return
-    while not run.stopped.is_set():
-        try:
-            unit, tries = run.left.get_nowait()
-        except queue.Empty:
-            return
-        said = _said(process, str(unit.index))
-        if said is None:
-            _lost(run, unit, tries + 1, process)
-            return
-        if "error" in said:
-            run.failed(said)
-        else:
-            run.digests[unit.index] = str(said["digest"])
-
-
-def _lost(run: Run, unit: Unit, tries: int, process: "subprocess.Popen[str]") -> None:
-    if run.stopped.is_set():
-        return
-    if tries < TRIES:
-        run.left.put((unit, tries))
-        return
-    name = run.manifest.files[unit.file].path
-    error = f"{name}: the worker of shard {unit.index} ended {tries} times, at last with status {process.wait()}"
-    run.failed({"unit": unit.index, "hopeless": False, "error": error})
-
-
-def _said(process: "subprocess.Popen[str]", question: str | None = None) -> dict[str, Any] | None:
-    """None when the process is gone."""
-    assert process.stdin is not None
-    assert process.stdout is not None
+def _serve(run: Run, command: Sequence[str], steps: list[Callable[[Run, Worker], bool]]) -> None:
+    """Until all steps are taken: a process, and another one when it dies."""
     try:
-        if question is not None:
-            process.stdin.write(question + "\n")
-            process.stdin.flush()
-        line = process.stdout.readline()
-    except OSError:
-        return None
-    if not line.endswith("\n"):
-        return None
-    found: dict[str, Any] = json.loads(line)
-    return found
+        while steps and not run.stopped:
+            with _begun(command) as process:
+                worker = Worker(process)
+                run.begun(worker)
+                while steps and steps[0](run, worker):
+                    del steps[0]
+            run.workers.discard(worker)
+    except Exception as error:
+        # The others would wait for this thread for ever.
+        said = str(error) if isinstance(error, Hopeless | Retryable) else repr(error)
+        run.failed(said, isinstance(error, Hopeless), None)
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
+def _plan(run: Run, worker: Worker) -> bool:
+    said = run.ask(worker, "the worker that plans", "plan")
+    if said is None or "error" in said:
+        return False
+    manifest = Manifest.from_bytes(said["manifest"].encode(), run.out)
+    for unit in manifest.units:
+        if unit.index % run.share[1] == run.share[0]:
+            run.left.put((unit.index, f"{manifest.files[unit.file].path}: the worker of shard {unit.index}"))
+    progress = Progress(manifest, run.out)
+    run.say(progress.line())
+    with run.changed:
+        run.progress = progress
+        run.changed.notify_all()
+    return True
+
+
+def _answer(run: Run, worker: Worker) -> bool:
+    with run.changed:
+        run.changed.wait_for(lambda: run.progress or run.stopped)
+    while not run.stopped:
+        try:
+            index, doing = run.left.get_nowait()
+        except queue.Empty:
+            # There are fewer parts than workers.
+            if not worker.greeted:
+                worker.process.kill()
+            with run.changed:
+                run.busy -= 1
+                run.changed.notify_all()
+            return True
+        said = run.ask(worker, doing, "encode", index)
+        if said is None:
+            run.left.put((index, doing))
+            return False
+        if "digest" in said:
+            run.digests[index] = str(said["digest"])
+    return False
+
+
+def _finish(run: Run, worker: Worker) -> bool:
+    with run.changed:
+        run.changed.wait_for(lambda: not run.busy or run.stopped)
+    if run.hopeless or run.retryable:
+        return True
+    said = run.ask(worker, "the worker that ends the run", "finish", run.digests)
+    run.done = said and said.get("done")
+    return said is not None
+
+
+def _begun(command: Sequence[str]) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 class Progress:
     """How far is OUT, and when is it done?"""
 
-    def __init__(self, manifest: Manifest, out: Place) -> None:
-        self._manifest, self._out = manifest, out
+    def __init__(self, manifest: Manifest, out: str) -> None:
+        self._rows = {manifest.name(unit): unit.rows for unit in manifest.units}
+        self._all, self._out = manifest.rows, out
         self._began = time.monotonic()
         self._at_first: int | None = None
 
     def line(self) -> str:
-        units = {self._manifest.name(unit): unit for unit in self._manifest.units}
-        done = [units[name] for name in self._out.names() if name in units]
-        rows = sum(unit.rows for unit in done)
+        done = [self._rows[name] for name in _names(self._out) if name in self._rows]
+        rows = sum(done)
         self._at_first = rows if self._at_first is None else self._at_first
         took = time.monotonic() - self._began
         speed = (rows - self._at_first) / took if took > 0 else 0.0
-        left = f"{(self._manifest.rows - rows) / speed:,.0f} s left" if speed else "time left not known yet"
-        total = self._manifest.rows
-        return f"batch: {len(done)} of {len(units)} shards, {rows:,} of {total:,} rows, {speed:,.0f} rows/s, {left}"
+        left = f"{(self._all - rows) / speed:,.0f} s left" if speed else "time left not known yet"
+        return f"batch: {len(done)} of {len(self._rows)} shards, {rows:,} of {self._all:,} rows, {speed:,.0f} rows/s, {left}"
+
+
+def _names(out: str) -> Sequence[str]:
+    """Of the files in OUT. A disk is asked without Arrow, which takes longer to load than a worker to begin."""
+    if "://" in out:
+        from batch.places import Place
+
+        return Place.of(out).names()
+    try:
+        return os.listdir(out)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise sorted_out(error, out, True) from None
 
 
 class Terminal:

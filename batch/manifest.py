@@ -9,9 +9,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from batch.errors import Hopeless
-from batch.places import Place, State
+
+if TYPE_CHECKING:
+    # Who only reads what a manifest says does without Arrow.
+    from batch.places import Place, State
 
 NAME = "manifest.json"
 VERSION = 1
@@ -28,7 +32,7 @@ class File:
     rows: int
 
     @property
-    def state(self) -> State:
+    def state(self) -> "State":
         return self.bytes, self.changed_ns, self.etag
 
 
@@ -97,7 +101,7 @@ class Manifest:
             raise Hopeless(f"{where}: is no manifest of a batch: {error!r}") from None
 
 
-def settle(manifest: Manifest, out: Place) -> None:
+def settle(manifest: Manifest, out: "Place") -> None:
     """The manifest stands in OUT afterwards. Raises Hopeless where OUT was begun with another, and says what differs."""
     # In this order: what another driver puts there meanwhile has a manifest.
     foreign = [name for name in out.names() if not name.startswith(".")]
@@ -113,7 +117,7 @@ def settle(manifest: Manifest, out: Place) -> None:
         raise Hopeless(f"{out.root}: was begun {_difference(begun, manifest)}; give another folder")
 
 
-def settled(out: Place) -> Manifest:
+def settled(out: "Place") -> Manifest:
     content = out.read(NAME)
     if content is None:
         raise Hopeless(f"{out.root}: has no {NAME}; python -m batch encode writes it")

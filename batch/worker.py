@@ -1,25 +1,30 @@
-"""What does one process of a run do? Numbers of parts come in, a line of JSON for each goes out.
+"""What does one process of a run do? Questions come in, one line of JSON each, and a line for each goes out.
 
-It ends when nobody asks any more; what it writes then is as good as any.
+Before the first of them the model is verified here, and nothing is written when it does not hold. It ends when nobody asks any
+more; what it writes then is as good as any.
 """
 
 import json
 import sys
-from collections.abc import Iterable
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pyarrow as pa
 
+from batch import success
 from batch.errors import Hopeless, Retryable
-from batch.manifest import settled
+from batch.manifest import settle, settled
 from batch.places import Place
 from batch.shard import Shards
+from batch.sources import Asked, plan
 from serving.errors import ModelRefused
 from serving.model import Model
 
 
-def work(source: Place, out: Place, model_path: str, lines: Iterable[str] = sys.stdin, told: TextIO = sys.stdout) -> int:
+def work(given: Namespace, lines: Iterable[str] = sys.stdin, told: TextIO = sys.stdout) -> int:
     # As many processes as processors: each of them needs one thread.
     pa.set_cpu_count(1)
 
@@ -27,27 +32,57 @@ def work(source: Place, out: Place, model_path: str, lines: Iterable[str] = sys.
         print(json.dumps(said), file=told, flush=True)
 
     try:
-        shards = opened(source, out, model_path)
+        worker = Worker(given)
     except (Hopeless, Retryable) as error:
         tell(unit=None, **_failure(error))
         return 1 if isinstance(error, Hopeless) else 2
     tell(unit=None)
+    asked: dict[str, Callable[..., dict[str, object]]]
+    asked = {"plan": worker.plan, "encode": worker.encode, "finish": worker.finish}
     for line in lines:
-        unit = shards.manifest.units[int(line)]
+        question, *about = json.loads(line)
         try:
-            tell(unit=unit.index, digest=shards.encode(unit))
+            tell(**asked[question](*about))
         except (Hopeless, Retryable) as error:
-            tell(unit=unit.index, **_failure(error))
+            tell(unit=about[0] if question == "encode" else None, **_failure(error))
     return 0
 
 
-def opened(source: Place, out: Place, model_path: str) -> Shards:
-    """Raises Hopeless when the model is another than the manifest's, or does not answer here as it did at the vendor's."""
-    manifest = settled(out)
-    model = verified(model_path)
-    if model.digest != manifest.model:
-        raise Hopeless(f"{model_path}: is model {model.version}, {out.root} was begun with {manifest.model[:12]}")
-    return Shards(manifest, model, source, out)
+class Worker:
+    """What may be asked."""
+
+    def __init__(self, given: Namespace) -> None:
+        """Raises Hopeless when the model does not answer here as it did at the vendor's, or IN and OUT cannot be."""
+        asked_for, self.out = Place.of(given.input), Place.of(given.output)
+        if asked_for.holds(self.out) or self.out.holds(asked_for):
+            raise Hopeless(f"{self.out.root}: IN and OUT lie in each other; give another folder")
+        self.source, self.names = asked_for.inputs()
+        self.model, self.given = verified(given.model), given
+
+    def plan(self) -> dict[str, object]:
+        given = self.given
+        asked = Asked(given.id, tuple(given.columns.split(",")) if given.columns else (), given.shard_rows)
+        manifest = plan(self.source, self.names, self.model.signature, asked, self.model.digest)
+        settle(manifest, self.out)
+        self.out.sweep()
+        return {"manifest": manifest.content.decode()}
+
+    def encode(self, index: int) -> dict[str, object]:
+        return {"digest": self._shards.encode(self._shards.manifest.units[index])}
+
+    def finish(self, digests: Mapping[str, str]) -> dict[str, object]:
+        """digests: those known, of parts by their number."""
+        known = {int(index): digest for index, digest in digests.items()}
+        with self.out.asked(""):
+            return {"done": success.finish(self._shards.manifest, self.out, known)}
+
+    @cached_property
+    def _shards(self) -> Shards:
+        manifest = settled(self.out)
+        if self.model.digest != manifest.model:
+            said = f"is model {self.model.version}, {self.out.root} was begun with {manifest.model[:12]}"
+            raise Hopeless(f"{self.given.model}: {said}")
+        return Shards(manifest, self.model, self.source, self.out)
 
 
 def verified(path: str) -> Model:
@@ -60,5 +95,5 @@ def verified(path: str) -> Model:
     return model
 
 
-def _failure(error: Hopeless | Retryable) -> dict[str, object]:
+def _failure(error: Hopeless | Retryable) -> dict[str, Any]:
     return {"error": str(error), "hopeless": isinstance(error, Hopeless)}

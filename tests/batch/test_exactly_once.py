@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.places import Place, is_temporary
+from batch.places import Place
 from tests.batch.working import (
     LIMIT_S,
     ROOT,
@@ -89,11 +89,10 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def settled_down(out: Path) -> None:
+def settled_down(out: Path, orphans: list[int]) -> None:
     """A worker whose driver was killed ends with the shard that it has in hand."""
-    place = Place.of(str(out))
-    wait_until(lambda: place.sweep() or not [name for name in place.names() if is_temporary(name)], "a worker still writes")
-    place.sweep()
+    wait_until(lambda: not any(_lives(pid) for pid in orphans), "a worker goes on without its driver")
+    Place.of(str(out)).sweep()
 
 
 def test_a_run_in_processes_leaves_the_same_bytes(
@@ -132,9 +131,10 @@ def test_kill_9_of_the_driver_loses_nothing(
         driver = start(*words(linear, folder, out))
         # A moment that is past already is one at the very beginning.
         wait_until(partial(_is_past, out, moment), "the driver does nothing")
+        orphans = workers(driver.pid)
         driver.kill()
         ended.append(driver.wait(LIMIT_S))
-        settled_down(out)
+        settled_down(out, orphans)
         assert published(out).items() >= kept.items()
         kept = published(out)
     # On a machine that stood still it may have ended before.
@@ -197,30 +197,52 @@ def test_a_part_that_is_no_longer_whole_is_made_again(
     assert contents(out) == undisturbed
 
 
+# A worker that plans as it should, and then?
+PLANS = """
+import json, sys
+print('{"unit": null}', flush=True)
+for line in sys.stdin:
+    question = json.loads(line)
+    if question == ["plan"]:
+        print(json.dumps({"manifest": open(sys.argv[1]).read()}), flush=True)
+    else:
+        break
+"""
+
+
 @pytest.mark.parametrize(
     ("worker", "said"),
     [
-        (
-            "print('{\"unit\": null}', flush=True); input()",
-            "0.parquet: the worker of shard 0 ended 8 times, at last with status 0",
-        ),
-        ("raise SystemExit(3)", "8 workers ended as they began, the last with status 3"),
+        (PLANS, "0.parquet: the worker of shard 0 ended 8 times, at last with status 0"),
+        ("print('{\"unit\": null}', flush=True); input()", "the worker that plans ended 8 times, at last with status 0"),
+        ("raise SystemExit(3)", "a worker that had only begun ended 8 times, at last with status 3"),
+        ("print('no JSON', flush=True); input()", "JSONDecodeError"),
     ],
 )
 def test_workers_that_die_again_and_again_end_the_run(
     linear: Path, folder: Path, tmp_path: Path, worker: str, said: str
 ) -> None:
     from batch import driver
-    from batch.places import Place
     from batch.sources import Asked, plan
     from serving.model import Model
 
     source, names = Place.of(str(folder)).inputs()
     model = Model.load(linear)
     manifest = plan(source, names[:1], model.signature, Asked(shard_rows=5000), model.digest)
-    tried = driver.Run(manifest, Place.of(str(tmp_path)))
-    driver.drive(tried, manifest.units, [sys.executable, "-c", worker], 2, lambda line: None)
-    assert tried.retryable == [said]
+    (tmp_path / "manifest").write_bytes(manifest.content)
+    tried = driver.Run(str(tmp_path), (0, 1), lambda line: None)
+    driver.drive(tried, [sys.executable, "-c", worker, str(tmp_path / "manifest")], 2)
+    assert [error.split("(")[0] for error in tried.retryable] == [said]
+    assert tried.done is None
+
+
+def test_more_workers_than_shards_do_no_harm(linear: Path, folder: Path, tmp_path: Path) -> None:
+    told = run("encode", folder, tmp_path / "out", "--model", linear, "--id", "part", "--shard-rows", 5000, "--workers", 7)
+    assert (told.returncode, parts(tmp_path / "out")) == (0, 4)
+    assert "20000 rows in, 19988 answered" in told.stdout
+    again = run("encode", folder, tmp_path / "out", "--model", linear, "--id", "part", "--shard-rows", 5000, "--workers", 7)
+    assert again.stdout == told.stdout
+    assert not verified(folder, tmp_path / "out").faults
 
 
 def test_a_full_disk_may_be_tried_again(linear: Path, folder: Path, tmp_path: Path, undisturbed: dict[str, str]) -> None:
