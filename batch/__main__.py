@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import Any
 
-from batch import driver, success, verify, worker
+from batch import driver, on_dask, success, verify, worker
 from batch.errors import Hopeless, Retryable
 from batch.manifest import settle, settled
 from batch.places import Place
@@ -21,6 +21,7 @@ from serving.guard import refuse_unpickling
 
 
 def encode(given: argparse.Namespace) -> int:
+    cluster = elsewhere(given)
     asked_for, out = Place.of(given.input), Place.of(given.output)
     if asked_for.holds(out) or out.holds(asked_for):
         raise Hopeless(f"{out.root}: IN and OUT lie in each other; give another folder")
@@ -35,7 +36,10 @@ def encode(given: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: run.stop())
     command = [sys.executable, "-m", "batch", "worker", given.input, given.output, "--model", given.model]
-    driver.drive(run, units, command, given.workers, driver.Terminal())
+    if cluster is None:
+        driver.drive(run, units, command, given.workers, driver.Terminal())
+    else:
+        cluster.drive(run, units, (given.input, given.output, given.model), driver.Terminal())
     for error in dict.fromkeys([*run.hopeless, *run.retryable]):
         print(f"batch: {error}", file=sys.stderr)
     if run.retryable or run.hopeless:
@@ -47,6 +51,17 @@ def encode(given: argparse.Namespace) -> int:
     else:
         print(f"batch: {done['rows']} rows in, {done['answered']} answered, {done['quarantined']} in quarantine: {out.root}")
     return 0
+
+
+def elsewhere(given: argparse.Namespace) -> on_dask.Cluster | None:
+    """Who does the parts, when it is not this machine. Raises Hopeless."""
+    kind, _, address = (given.on or "").partition(":")
+    if kind == "dask":
+        files = {"tls_ca_file": given.tls_ca, "tls_client_cert": given.tls_cert, "tls_client_key": given.tls_key}
+        return on_dask.Cluster(address, files)
+    if given.on:
+        raise Hopeless(f"--on {given.on}: expected dask:tls://HOST:PORT")
+    return None
 
 
 def work(given: argparse.Namespace) -> int:
@@ -105,13 +120,18 @@ def arguments() -> argparse.ArgumentParser:
             cores = len(os.sched_getaffinity(0))
             command.add_argument("--workers", type=above_zero, default=cores, help="processes (as many as processors)")
             command.add_argument("--shard", type=share, default=(0, 1), metavar="I/N", help="do only every Nth part, from I on")
+            command.add_argument("--on", metavar="dask:ADDRESS", help="let a Dask cluster do it: docs/batch.md")
+            for part, what in (("ca", "who signs the cluster's certificates"), ("cert", "of this command"), ("key", "its key")):
+                command.add_argument(f"--tls-{part}", metavar="FILE", help=f"for --on dask:tls: {what}")
             command.add_argument("--shard-rows", type=above_zero, default=262_144, help="rows of a part, at least (262144)")
     return parser
 
 
 def main() -> int:
-    refuse_unpickling()
     given = arguments().parse_args()
+    # Dask tells this process in pickles what has become of a part.
+    if not (getattr(given, "on", None) or "").startswith("dask:"):
+        refuse_unpickling()
     try:
         code: int = given.run(given)
     except Hopeless as error:
