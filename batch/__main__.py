@@ -10,6 +10,7 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from batch import cluster, driver
@@ -23,7 +24,7 @@ def start(given: argparse.Namespace) -> int:
         return elsewhere(given)
     try:
         given.shard = given.shard or cluster.own_share(os.environ)
-        return encode(given)
+        return encode(given, lambda run: driver.drive(run, command(), given.workers or len(os.sched_getaffinity(0))))
     except Hopeless as error:
         if cluster.SLOT not in os.environ:
             raise
@@ -37,16 +38,21 @@ def start(given: argparse.Namespace) -> int:
 
 
 def elsewhere(given: argparse.Namespace) -> int:
+    if given.on.startswith("dask:"):
+        from batch import on_dask
+
+        given.shard = given.shard or (0, 1)
+        return encode(given, lambda run: on_dask.drive(run, given))
+    if given.on not in ("k8s", "swarm"):
+        raise Hopeless(f"--on {given.on}: expected k8s, swarm or dask:tls://HOST:PORT")
     if given.shards is None:
         raise Hopeless(f"--on {given.on}: needs --shards N, into how many shares the work is cut")
     if given.on == "k8s":
         print(cluster.as_yaml(cluster.job(given)).lstrip())
-    elif given.on == "swarm":
+    else:
         from batch import swarm
 
         print(f"batch: {total(swarm.run(given, driver.Terminal()))}: {given.output}")
-    else:
-        raise Hopeless(f"--on {given.on}: expected k8s or swarm")
     return 0
 
 
@@ -54,13 +60,16 @@ def total(done: dict[str, Any]) -> str:
     return f"{done['rows']} rows in, {done['answered']} answered, {done['quarantined']} in quarantine"
 
 
-def encode(given: argparse.Namespace) -> int:
+def command() -> list[str]:
+    """Of a worker. Workers plan as they would alone, so they are told all that was asked."""
+    return [sys.executable, "-m", "batch", "worker", *sys.argv[2:]]
+
+
+def encode(given: argparse.Namespace, drive: Callable[[driver.Run], None]) -> int:
     run = driver.Run(given.output, given.shard, driver.Terminal())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: run.stop())
-    # Workers plan as they would alone, so they are told all that was asked.
-    command = [sys.executable, "-m", "batch", "worker", *sys.argv[2:]]
-    driver.drive(run, command, given.workers or len(os.sched_getaffinity(0)))
+    drive(run)
     if errors := [*dict.fromkeys([*run.hopeless, *run.retryable])]:
         raise (Retryable if run.retryable else Hopeless)("\nbatch: ".join(errors))
     if run.done is None:
@@ -142,9 +151,12 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def on_a_cluster(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--on", metavar="k8s|swarm", help="print a Job of Kubernetes, or run one of a Docker Swarm")
-    command.add_argument("--shards", type=above_zero, metavar="N", help="with --on: how many share the work")
-    command.add_argument("--image", default="unjar:batch", help="with --on: what ./build.sh --batch made (unjar:batch)")
+    on = "print a Job of Kubernetes, or run one of a Docker Swarm, or let a Dask cluster do it"
+    command.add_argument("--on", metavar="k8s|swarm|dask:ADDRESS", help=on)
+    for part, what in (("ca", "who signs the cluster's certificates"), ("cert", "of this command"), ("key", "its key")):
+        command.add_argument(f"--tls-{part}", metavar="FILE", help=f"dask:tls: {what}")
+    command.add_argument("--shards", type=above_zero, metavar="N", help="k8s, swarm: how many share the work")
+    command.add_argument("--image", default="unjar:batch", help="k8s, swarm: what ./build.sh --batch made (unjar:batch)")
     claim = "k8s: a PersistentVolumeClaim for IN, OUT or the model, and where they see it; may be repeated"
     command.add_argument("--claim", action="append", default=[], metavar="NAME:/FOLDER", help=claim)
     credentials = "of a store, NAME=VALUE: k8s: a Secret that holds them; swarm: a file of such lines"
@@ -153,8 +165,10 @@ def on_a_cluster(command: argparse.ArgumentParser) -> None:
 
 
 def main() -> int:
-    refuse_unpickling()
     given = arguments().parse_args()
+    # Dask tells this process in pickles what has become of a part.
+    if not (getattr(given, "on", None) or "").startswith("dask:"):
+        refuse_unpickling()
     try:
         code: int = given.run(given)
     except Hopeless as error:

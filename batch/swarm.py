@@ -43,7 +43,7 @@ def run(given: Namespace, say: driver.Say, restart_delay: str = "10s") -> dict[s
             raise
         say(f"batch: service {service}: {given.shards} slots of {given.image}")
     try:
-        failed = _wait(service, given.shards, out, say)
+        failed = _wait(service, given.shards, folder, say)
     except KeyboardInterrupt:
         again = f"the same command waits again, docker service rm {service} ends it"
         raise Retryable(f"service {service} goes on without being waited for; {again}") from None
@@ -58,7 +58,8 @@ def run(given: Namespace, say: driver.Say, restart_delay: str = "10s") -> dict[s
 
 def refused(out: Place, slot: str, reason: str) -> None:
     """Leaves the reason of a hopeless task for who waits."""
-    out.write(f"{REFUSED}{slot}", reason.encode())
+    name = f"{REFUSED}{slot}"
+    out.write(name, reason.encode(), out.seen(name))
 
 
 def _reasons(out: Place) -> list[str]:
@@ -110,7 +111,7 @@ def _remove(service: str) -> None:
         time.sleep(LOOK_S)
 
 
-def _wait(service: str, shards: int, out: Place, say: driver.Say) -> str:
+def _wait(service: str, shards: int, folder: str, say: driver.Say) -> str:
     """Until all have ended; returns what is wrong when one of them fails again and again."""
     failed: dict[str, str] = {}
     progress: driver.Progress | None = None
@@ -121,8 +122,8 @@ def _wait(service: str, shards: int, out: Place, say: driver.Say) -> str:
             ended += state.startswith("Complete")
             if state.startswith(("Failed", "Rejected")):
                 failed[task] = name.removeprefix(" \\_ ")
-        if progress is None and out.read(manifest.NAME) is not None:
-            progress = driver.Progress(manifest.settled(out), out)
+        if progress is None and Place.of(folder).read(manifest.NAME) is not None:
+            progress = driver.Progress(manifest.settled(Place.of(folder)), folder)
         if progress is not None:
             say(progress.line())
         slot, times = Counter(failed.values()).most_common(1)[0] if failed else ("", 0)

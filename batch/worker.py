@@ -70,7 +70,7 @@ class Worker:
     def encode(self, index: int) -> dict[str, object]:
         return {"digest": self._shards.encode(self._shards.manifest.units[index])}
 
-    def finish(self, digests: Mapping[str, str]) -> dict[str, object]:
+    def finish(self, digests: Mapping[str, str]) -> dict[str, Any]:
         """digests: those known, of parts by their number."""
         known = {int(index): digest for index, digest in digests.items()}
         with self.out.asked(""):
@@ -78,11 +78,15 @@ class Worker:
 
     @cached_property
     def _shards(self) -> Shards:
-        manifest = settled(self.out)
-        if self.model.digest != manifest.model:
-            said = f"is model {self.model.version}, {self.out.root} was begun with {manifest.model[:12]}"
-            raise Hopeless(f"{self.given.model}: {said}")
-        return Shards(manifest, self.model, self.source, self.out)
+        return opened(self.source, self.out, self.model, self.given.model)
+
+
+def opened(source: Place, out: Place, model: Model, path: str) -> Shards:
+    """Raises Hopeless when the model is another than the manifest's."""
+    manifest = settled(out)
+    if model.digest != manifest.model:
+        raise Hopeless(f"{path}: is model {model.version}, {out.root} was begun with {manifest.model[:12]}")
+    return Shards(manifest, model, source, out)
 
 
 def verified(path: str) -> Model:

@@ -20,6 +20,7 @@ SOLE_IMPORTERS = {
     "joblib": {"conversion/load.py"},
     "onnxruntime": {"serving/runtime.py", "training/polar.py"},
     "multiprocessing": set(),
+    "distributed": {"batch/on_dask.py"},
     "conversion": {"convert.py"},
 }
 
