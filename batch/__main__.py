@@ -1,7 +1,7 @@
 """python -m batch encode IN OUT: answers every row of IN, exactly once; verify IN OUT: proves it from the files alone.
 
-IN: a .parquet, .csv or .npy file or a folder of one kind. OUT: a folder. Each a path, or an address that pyarrow.fs knows (s3://,
-gs://, abfs://). The same command again goes on where it was cut off.
+IN: a .parquet, .csv, .npy or .dat file or a folder of one kind. OUT: a folder. Each a path, or an address that pyarrow.fs knows
+(s3://, gs://, abfs://). The same command again goes on where it was cut off.
 
 Exits 0 done, 1 looked at and refused (trying again is of no use), 2 could not look (trying again may be).
 """
@@ -145,7 +145,7 @@ def arguments() -> argparse.ArgumentParser:
             command.add_argument("--workers", type=above_zero, help="processes (as many as processors; 1 with --on)")
             parts = "do only every Nth part, from I on; auto: as Kubernetes, Swarm or Slurm say"
             command.add_argument("--shard", type=share, default=(0, 1), metavar="I/N", help=parts)
-            command.add_argument("--shard-rows", type=above_zero, default=262_144, help="rows of a part, at least (262144)")
+            command.add_argument("--shard-rows", type=above_zero, help="rows of a part, at least (262144; 2048 outlines)")
             on_a_cluster(command)
     return parser
 

@@ -51,6 +51,24 @@ class Bucket:
             found = self._head(path)
             return None if found is None else _state(found)
 
+    def states(self, folder: str) -> dict[str, State]:
+        """By their names below it."""
+        key = self._key(folder)
+        with self._asked(folder):
+            listed = [one for some in obstore.list(self.store, prefix=key or None) for one in some]
+        return {one["path"][len(key) :].lstrip("/"): _state(one) for one in listed}
+
+    def fetch(self, path: str, most: int) -> tuple[bytes, State]:
+        """The first `most` + 1 bytes, and the state they are of."""
+        content = b""
+        with self._asked(path):
+            found = obstore.get(self.store, self._key(path))
+            for part in found.stream():
+                content += bytes(part)
+                if len(content) > most:
+                    break
+            return content[: most + 1], _state(found.meta)
+
     def put(self, path: str, content: Any, seen: Seen) -> bool:
         """False when there is something else by now than what was seen; then it stays. content: bytes, or a map of a file."""
         with self._asked(path):
@@ -75,6 +93,8 @@ class Bucket:
         """Raises Retryable for what the store says no to. Its texts go on for pages."""
         try:
             yield
+        except FileNotFoundError:
+            raise Retryable(f"{path}: is not there") from None
         except BaseError as error:
             raise Retryable(f"{path}: {str(error).splitlines()[0].partition(': <')[0]}") from None
 

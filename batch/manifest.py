@@ -6,7 +6,7 @@ work write the same bytes.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,13 +23,32 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class File:
-    """`changed_ns`: when it was last written, on a disk; `etag`: the store's own mark, in a store."""
+    """`changed_ns`: when it was last written, on a disk; `etag`: the store's own mark, in a store.
+
+    `names`: where it stands for several, an outline in each; then `etag` is made of all their states.
+    """
 
     path: str
     bytes: int
     changed_ns: int
     etag: str
     rows: int
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of_many(cls, names: Sequence[str], states: Mapping[str, State], where: str) -> "File":
+        """Raises Hopeless when one of them has no state."""
+        for name in names:
+            if name not in states:
+                raise Hopeless(f"{where}/{name}: went away while it was looked at")
+        said = [states[name] for name in names]
+        mark = hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        path = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
+        return cls(path, sum(one[0] for one in said), max(one[1] for one in said), mark, len(names), tuple(names))
+
+    def in_states(self, states: Mapping[str, State]) -> bool:
+        """Is it in these states as it was?"""
+        return self == File.of_many(self.names, states, "") if self.names else states.get(self.path) == self.state
 
     @property
     def state(self) -> "State":
@@ -93,7 +112,7 @@ class Manifest:
             said = json.loads(content)
             if said.pop("version") != VERSION:
                 raise ValueError("of another version")
-            files = tuple(File(**one) for one in said.pop("files"))
+            files = tuple(File(**one | {"names": tuple(one["names"])}) for one in said.pop("files"))
             units = tuple(Unit(**one | {"groups": one["groups"] and tuple(one["groups"])}) for one in said.pop("units"))
             columns = {name: tuple(chosen) for name, chosen in said.pop("columns").items()}
             return cls(**said, columns=columns, files=files, units=units)
@@ -127,9 +146,11 @@ def settled(out: "Place") -> Manifest:
 def _difference(begun: Manifest, now: Manifest) -> str:
     if begun.model != now.model:
         return f"with model {begun.model[:12]}, this is {now.model[:12]}"
-    before, after = ({file.path: file for file in one.files} for one in (begun, now))
-    for path in sorted(before.keys() | after.keys()):
-        if before.get(path) != after.get(path):
+    before, after = ({name: file for file in one.files for name in file.names or (file.path,)} for one in (begun, now))
+    # What came or went first: outlines behind it have moved to another part.
+    for path in sorted(before.keys() | after.keys(), key=lambda path: (path in before and path in after, path)):
+        was, is_now = before.get(path), after.get(path)
+        if was is None or is_now is None or (was != is_now and was.names == is_now.names):
             word = "without" if path not in before else "with" if path not in after else "with another state of"
             found = "is there now" if path in after else "is gone"
             if path in before and path in after:

@@ -13,7 +13,7 @@ import mmap
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from batch.buckets import Bucket
 
 CHUNK = 1 << 20
+# A listing shows all that lies beside them too.
+FEW = 8
 # Bytes; when it was last written, in ns; the store's own mark of its content. A disk has the first two, a store its mark.
 State = tuple[int, int, str]
 # What tells one state of a name in a store from any other, as the store has it; nothing when nothing is there, and on a disk.
@@ -79,9 +81,21 @@ class Place:
 
     def names(self) -> list[str]:
         """Of all files below, in order."""
+        return sorted(self._listed())
+
+    def _listed(self) -> dict[str, Any]:
         with self.asked(""):
             found = self.store.get_file_info(fs.FileSelector(self.root, allow_not_found=True, recursive=True))
-        return sorted(info.path[len(self.root) :].lstrip("/") for info in found if info.type == fs.FileType.File)
+        return {info.path[len(self.root) :].lstrip("/"): info for info in found if info.type == fs.FileType.File}
+
+    def states(self, names: Sequence[str]) -> dict[str, State]:
+        """Of those that are there; asked of each when they are few, else all at once."""
+        if len(names) <= FEW:
+            each = {name: self.state(name) for name in names}
+            return {name: state for name, state in each.items() if state is not None}
+        if self.bucket is not None:
+            return self.bucket.states(self.root)
+        return {name: (info.size, info.mtime_ns or 0, "") for name, info in self._listed().items()}
 
     def state(self, name: str) -> State | None:
         """None when it is not there."""
@@ -96,6 +110,18 @@ class Place:
 
     def open(self, name: str) -> Any:
         return self.store.open_input_file(self.path(name))
+
+    def fetch(self, name: str, most: int) -> tuple[bytes, State]:
+        """Its first `most` + 1 bytes, and the state they were read in."""
+        with self.asked(name):
+            if self.bucket is not None:
+                return self.bucket.fetch(self.path(name), most)
+            with self.open(name) as file:
+                content = file.read(most + 1)
+            state = self.state(name)
+            if state is None:
+                raise Retryable(f"{self.path(name)}: went away while it was read")
+            return content, state
 
     def read(self, name: str) -> bytes | None:
         with self.asked(name):

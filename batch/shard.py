@@ -205,14 +205,16 @@ class Shards:
             at += [place for place, _ in piece.broken]
             reasons += [reason for _, reason in piece.broken]
             ids = pa.concat_arrays([ids, sources.broken_ids(self.manifest, unit, piece.broken, self.id_type)])
-        names = pa.array([self.manifest.files[unit.file].path] * len(at))
+        file = self.manifest.files[unit.file]
+        names = pa.array([file.names[place - unit.start] if file.names else file.path for place in at])
         return pa.RecordBatch.from_arrays(
             [ids, names, pa.array(at, pa.int64()), pa.array(reasons)], schema=self._refused_schema(said)
         )
 
     def _expect_unchanged(self, unit: Unit) -> None:
         file = self.manifest.files[unit.file]
-        if self.source.state(file.path) != file.state:
+        # Outlines are many: each is looked at as it is read.
+        if not file.names and self.source.state(file.path) != file.state:
             raise Hopeless(f"{self.source.path(file.path)}: has changed since {self.out.root} was begun; give another folder")
 
 

@@ -20,7 +20,9 @@ from batch.places import Place
 from serving.signature import Array, Signature
 
 PIECE = 16384
-KINDS = {"parquet": "parquet", "pq": "parquet", "csv": "csv", "npy": "npy"}
+KINDS = {"parquet": "parquet", "pq": "parquet", "csv": "csv", "npy": "npy", "dat": "dat"}
+# Rows of a part, at least; of outlines, which take longer, contours has its own.
+ROWS = 262_144
 CSV_BLOCK = 8 << 20
 # So many rows are counted in bins, about: all would take as long as to answer them, and these tell a shift.
 COUNTED = 4096
@@ -46,20 +48,18 @@ class Asked:
 
     id: str | None = None
     columns: tuple[str, ...] = ()
-    shard_rows: int = 262_144
+    shard_rows: int | None = None
 
 
 def kind_of(names: Sequence[str], where: str) -> str:
     """Raises Hopeless when there is none, or more than one."""
     if not names:
-        raise Hopeless(f"{where}: holds no file; expected .parquet, .csv or .npy")
+        raise Hopeless(f"{where}: holds no file; expected .parquet, .csv, .npy or .dat")
     kinds = {}
     for name in names:
         suffix = name.rpartition(".")[2].lower()
-        if suffix == "dat":
-            raise Hopeless(f"{where}/{name}: contours are not read here yet; write their heights into a Parquet column")
         if suffix not in KINDS:
-            raise Hopeless(f"{where}/{name}: is neither .parquet nor .csv nor .npy; named _{name} it is passed over")
+            raise Hopeless(f"{where}/{name}: is neither .parquet, .csv, .npy nor .dat; named _{name} it is passed over")
         kinds[KINDS[suffix]] = name
     if len(kinds) > 1:
         raise Hopeless(f"{where}: holds {' and '.join(sorted(kinds.values()))}; expected files of one kind")
@@ -73,6 +73,10 @@ def plan(place: Place, names: Sequence[str], signature: Signature, asked: Asked,
         raise Hopeless(f"{place.root}: .npy has no column {asked.id!r}; rows are numbered")
     if "id" in [tensor.name for tensor in signature.outputs]:
         raise Hopeless("an output of the model is named 'id', as the column of ids is")
+    if kind == "dat":
+        from batch import contours
+
+        return contours.plan(place, names, signature, asked, model)
     columns: dict[str, tuple[str, ...]] = {}
     files: list[File] = []
     cuts: list[list[Cut]] = []
@@ -128,20 +132,21 @@ def _expect_id(schema: Any, name: str | None, before: Any, path: str) -> Any:
 
 def _cut(place: Place, name: str, kind: str, asked: Asked, columns: Any) -> list[Cut]:
     """A CSV is one part: nobody knows where its rows begin."""
+    most = asked.shard_rows or ROWS
     if kind == "csv":
         wanted = [asked.id] if asked.id else [next(iter(columns.values()))[0]]
         rows = sum(len(at) + len(broken) for at, _, broken in _csv(place, name, wanted))
         return [(0, rows, None)]
     if kind == "npy":
         rows = _npy(place, name)[2][0]
-        return [(start, min(asked.shard_rows, rows - start), None) for start in range(0, rows, asked.shard_rows)]
+        return [(start, min(most, rows - start), None) for start in range(0, rows, most)]
     with pq.ParquetFile(place.open(name)) as file:
         sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
     parts: list[Cut] = []
     begin = start = rows = 0
     for i, size in enumerate(sizes):
         rows += size
-        if rows >= asked.shard_rows or i == len(sizes) - 1:
+        if rows >= most or i == len(sizes) - 1:
             parts.append((start, rows, (begin, i + 1)))
             begin, start, rows = i + 1, start + rows, 0
     return parts
@@ -149,7 +154,7 @@ def _cut(place: Place, name: str, kind: str, asked: Asked, columns: Any) -> list
 
 def id_type(manifest: Manifest, place: Place) -> Any:
     if manifest.id is None:
-        return pa.int64()
+        return pa.string() if manifest.kind == "dat" else pa.int64()
     with place.asked(manifest.files[0].path):
         return _schema(place, manifest.files[0].path, manifest.kind).field(manifest.id).type
 
@@ -158,6 +163,11 @@ def pieces(manifest: Manifest, place: Place, unit: Unit, signature: Signature) -
     """Raises Hopeless or Retryable."""
     name = manifest.files[unit.file].path
     with place.asked(name):
+        if manifest.kind == "dat":
+            from batch import contours
+
+            yield from contours.pieces(manifest, place, unit, signature)
+            return
         if manifest.kind == "npy":
             yield from _npy_pieces(place, name, unit, signature)
             return
@@ -171,6 +181,9 @@ def ids(manifest: Manifest, place: Place, unit: Unit) -> Iterator[tuple[Array, A
     """The places of all rows, and their ids: as `pieces`, without the rest of the table."""
     name = manifest.files[unit.file].path
     with place.asked(name):
+        if manifest.kind == "dat":
+            yield np.arange(unit.start, unit.start + unit.rows), stems(manifest.files[unit.file].names)
+            return
         columns = [] if manifest.id or manifest.kind != "csv" else [next(iter(manifest.columns.values()))[0]]
         if manifest.id is None and manifest.kind != "csv":
             at = np.arange(unit.start, unit.start + unit.rows)
@@ -180,6 +193,11 @@ def ids(manifest: Manifest, place: Place, unit: Unit) -> Iterator[tuple[Array, A
             yield at, _ids(manifest, unit, at, batch, {})
             if broken:
                 yield np.array([row for row, _ in broken]), broken_ids(manifest, unit, broken, id_type(manifest, place))
+
+
+def stems(names: Sequence[str]) -> Any:
+    """The ids of outlines."""
+    return pa.array([name.rpartition(".")[0] for name in names])
 
 
 def broken_ids(manifest: Manifest, unit: Unit, broken: Sequence[tuple[int, str]], kind: Any) -> Any:

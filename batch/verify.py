@@ -63,12 +63,16 @@ def verify(source: Place, names: list[str], out: Place, sweep: bool) -> Verdict:
 
 
 def _inputs(manifest: Manifest, source: Place, names: list[str]) -> Iterator[str]:
-    known = {file.path: file.state for file in manifest.files}
+    known = {name: file for file in manifest.files for name in file.names or (file.path,)}
+    states = source.states(list(known))
     for name in sorted(known.keys() | set(names)):
         if name not in known:
             yield f"IN {name}: is not in the manifest"
-        elif source.state(name) != known[name]:
-            yield f"IN {name}: is gone" if source.state(name) is None else f"IN {name}: has changed since the run"
+        elif name not in states:
+            yield f"IN {name}: is gone"
+    for file in manifest.files:
+        if states.keys() >= set(file.names or (file.path,)) and not file.in_states(states):
+            yield f"IN {file.path}: has changed since the run"
 
 
 def _what_is_wrong(manifest: Manifest, out: Place, unit: Unit) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from recommender.catalogue import SHAPE
 from recommender.contour import SIDE, Array
 from serving.model import Model
+from serving.signature import Signature
 
 WIDTH = 2 * SIDE
 # With this unit the distance between two shape blocks is the RMS height difference in % chord.
@@ -38,7 +39,7 @@ class Encoder:
     @classmethod
     def of(cls, model: Model, known: Array) -> Encoder:
         """known: (n, 130) sections that the model is looked at on. Raises NotAnEncoder."""
-        _check_signature(model)
+        check_signature(model.signature)
         origin = known.mean(axis=0)
         steps = np.vstack([origin, origin + _STEP * np.eye(WIDTH)])
         answered = _run(model, steps)[:, :SHAPE]
@@ -70,8 +71,9 @@ class Encoder:
         return np.asarray(self.origin + (latents[:, :SHAPE] - self.zero) @ self.axes / UNIT)
 
 
-def _check_signature(model: Model) -> None:
-    takes, gives = model.signature.inputs, model.signature.outputs
+def check_signature(signature: Signature) -> None:
+    """Raises NotAnEncoder where no model with it is one."""
+    takes, gives = signature.inputs, signature.outputs
     shapes = [tensor.shape for tensor in takes], [tensor.shape for tensor in gives]
     wide = len(gives) == 1 and len(gives[0].shape) == 2 and gives[0].shape[1] >= SHAPE
     if len(takes) != 1 or takes[0].shape != (-1, WIDTH) or takes[0].dtype.kind != "f" or not wide:

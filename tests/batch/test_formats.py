@@ -145,7 +145,7 @@ def refusals(tmp_path: Path) -> dict[str, tuple[Path, dict[str, Any], str]]:
     (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "twice.csv").write_text("a,a,b\n1,2,3\n")
     return {
-        "contours": (tmp_path / "dat", {}, "not read here yet"),
+        "contours": (tmp_path / "dat", {}, "for the encoder of outlines; this model is none"),
         "two kinds": (tmp_path / "mixed", {}, "expected files of one kind"),
         "nothing": (tmp_path / "empty", {}, "holds no file"),
         "objects": (tmp_path / "objects.npy", {}, "holds object, expected numbers"),

@@ -40,6 +40,7 @@ from tests.batch.working import (
     verified,
     wait_until,
 )
+from tests.recommender.sections import naca, text_of
 
 ROWS, SHARDS = 1000, 4
 
@@ -232,6 +233,25 @@ def test_names_may_be_odd(linear: Path, port: int, given: Path) -> None:
     asked = (address(port, "dü #%/in"), address(port, "dü #%/out?"))
     assert run(*words(linear, *asked)).returncode == 0
     assert not verify(*source.inputs(), Place.of(asked[1]), sweep=False).faults
+
+
+def test_outlines_in_a_store_are_answered_as_on_a_disk(port: int, where: str, tmp_path: Path) -> None:
+    there, model = Place.of(address(port, where)), Model.load(ROOT / "model.onnx")
+    (tmp_path / "in").mkdir()
+    for digit in range(9):
+        content = text_of(naca(0.01 * digit, 0.4, 0.12)).encode()
+        (tmp_path / "in" / f"{digit}.dat").write_bytes(content)
+        there.write(f"in/{digit}.dat", content, {})
+    there.write("in/long.dat", bytes(2_000_000), {})
+    source, names = Place.of(address(port, f"{where}/in")).inputs()
+    done = encode_at(model, source, names, Place.of(str(tmp_path / "out")), shard_rows=4)
+    assert (done["rows"], done["quarantined"]) == (10, 1)
+    encode(ROOT / "model.onnx", tmp_path / "in", tmp_path / "local")
+    assert answers(tmp_path / "out").equals(answers(tmp_path / "local"))
+    assert not verify(source, names, Place.of(str(tmp_path / "out")), sweep=False).faults
+    there.write("in/3.dat", text_of(naca(0.0, 0.4, 0.15)).encode(), there.seen("in/3.dat"))
+    faults = verify(source, names, Place.of(str(tmp_path / "out")), sweep=False).faults
+    assert faults == ["IN 0.dat to 3.dat: has changed since the run"]
 
 
 @pytest.mark.parametrize("gone", ["IN", "the bucket of IN", "the bucket of OUT"])

@@ -77,7 +77,7 @@ def test_the_contracts_hold(house: Path) -> None:
         ("serving", "import multiprocessing", "nothing that reads or exchanges pickles"),
         ("recommender", "import sklearn", "nothing that reads or exchanges pickles"),
         ("batch", "import multiprocessing", "nothing that reads or exchanges pickles"),
-        ("batch", "import recommender", "batch imports no room but serving"),
+        ("batch", "import training", "batch imports no room but serving and recommender"),
         ("serving", "import batch", "nothing imports batch"),
         ("monitoring", "from batch import places", "nothing imports batch"),
         ("batch", "import pandas", "nothing beside its own image's list"),
@@ -108,6 +108,10 @@ def test_only_the_places_named_here_import_it(name: str) -> None:
     importers = {str(path.relative_to(ROOT)) for path in everywhere if name in imported(path)}
     importers -= {path for path in importers if path.startswith(f"{name}/")}
     assert importers == SOLE_IMPORTERS[name]
+
+
+def test_batch_opens_the_door_to_the_recommender_for_outlines_only() -> None:
+    assert [path.name for path in sources("batch") if "recommender" in imported(path)] == ["contours.py"]
 
 
 @pytest.mark.parametrize(
