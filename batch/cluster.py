@@ -99,7 +99,10 @@ def job(given: Namespace) -> dict[str, Any]:
 
 def _container(given: Namespace, told: list[str]) -> dict[str, Any]:
     memory = f"{memory_mib(given)}Mi"
-    mounts = [{"name": claim, "mountPath": path, "readOnly": read_only} for claim, path, read_only in _claims(given)]
+    mounts = [
+        {"name": f"claim-{i}", "mountPath": folder, "readOnly": read_only}
+        for i, (_, folder, read_only) in enumerate(_claims(given))
+    ]
     return {
         "name": "batch",
         "image": given.image,
@@ -117,14 +120,17 @@ def _container(given: Namespace, told: list[str]) -> dict[str, Any]:
 
 def _volumes(given: Namespace) -> list[dict[str, Any]]:
     return [
-        {"name": claim, "persistentVolumeClaim": {"claimName": claim, "readOnly": read_only}}
-        for claim, _, read_only in _claims(given)
+        {"name": f"claim-{i}", "persistentVolumeClaim": {"claimName": claim, "readOnly": read_only}}
+        for i, (claim, _, read_only) in enumerate(_claims(given))
     ]
 
 
 def _claims(given: Namespace) -> list[tuple[str, str, bool]]:
     """Name, folder and whether nothing is written there."""
     claims = [text.partition(":")[::2] for text in given.claim]
+    for claim, folder in claims:
+        if not claim or not folder.startswith("/"):
+            raise Hopeless(f"--claim {claim}:{folder}: expected NAME:/FOLDER")
     for path in (given.input, given.output, given.model):
         if "://" not in path and path != OWN_MODEL and not any(_lies_below(path, folder) for _, folder in claims):
             raise Hopeless(f"--on k8s: {path} lies below no --claim; a pod sees what --claim NAME:/FOLDER shows it, and stores")

@@ -88,16 +88,26 @@ def _begin(given: Namespace, service: str, told: list[str], paths: tuple[str, st
         _docker("network", "create", "--driver", "overlay", "--internal", network)
     _docker(
         "service", "create", "--quiet", "--detach", "--name", service,
-        "--mode", "replicated-job", "--replicas", str(given.shards),
+        # Nobody asks them for anything, and the load balancer is one more thing that can fail to start.
+        "--mode", "replicated-job", "--replicas", str(given.shards), "--endpoint-mode", "dnsrr",
         "--restart-condition", "on-failure", "--restart-delay", restart_delay, "--no-resolve-image", "--with-registry-auth",
         "--read-only", "--cap-drop", "ALL", "--user", user, "--limit-pids", "256",
-        "--reserve-cpu", str(given.workers or 1), "--reserve-memory", memory, "--limit-memory", memory,
+        # Reserved is nothing: Docker 20.10 counts what ended tasks had reserved, and starts them again when a node has no more.
+        "--max-concurrent", str(_at_once(given)), "--limit-memory", memory,
         *[word for mount in mounts for word in ("--mount", mount)],
         *[word for pair in environment for word in ("--env", pair)],
         *(["--env-file", given.credentials] if given.credentials else []),
         *(["--network", network] if network else []),
         given.image, *told,
     )  # fmt: skip
+
+
+def _at_once(given: Namespace) -> int:
+    """As many as the Swarm has processors for."""
+    nodes = _docker("node", "ls", "--quiet").splitlines()
+    processors = _docker("node", "inspect", "--format", "{{.Description.Resources.NanoCPUs}}", *nodes)
+    whole = sum(int(nano) for nano in processors.split()) // 1_000_000_000
+    return min(int(given.shards), max(1, whole // (given.workers or 1)))
 
 
 def _remove(service: str) -> None:
@@ -114,24 +124,27 @@ def _remove(service: str) -> None:
 def _wait(service: str, shards: int, folder: str, say: driver.Say) -> str:
     """Until all have ended; returns what is wrong when one of them fails again and again."""
     failed: dict[str, str] = {}
+    ended: set[str] = set()
     progress: driver.Progress | None = None
     while True:
-        ended = 0
         for line in _docker("service", "ps", "--no-trunc", "--format", STATES, service).splitlines():
             task, name, state = line.split("\t")
-            ended += state.startswith("Complete")
-            if state.startswith(("Failed", "Rejected")):
-                failed[task] = name.removeprefix(" \\_ ")
+            slot = name.rpartition(".")[2]
+            slot = slot if slot.isdigit() else "0"
+            if state.startswith("Complete"):
+                ended.add(slot)
+            elif state.startswith(("Failed", "Rejected")):
+                failed[task] = slot
         if progress is None and Place.of(folder).read(manifest.NAME) is not None:
             progress = driver.Progress(manifest.settled(Place.of(folder)), folder)
         if progress is not None:
             say(progress.line())
-        slot, times = Counter(failed.values()).most_common(1)[0] if failed else ("", 0)
-        if times >= cluster.TRIES:
-            last = [task for task in failed if failed[task] == slot][-1]
-            return f"{slot} failed {times} times, at last: {_last_words(last)}"
-        if ended == shards:
+        if len(ended) == shards:
             return ""
+        worst, times = Counter(failed.values()).most_common(1)[0] if failed else ("", 0)
+        if times >= cluster.TRIES:
+            last = [task for task in failed if failed[task] == worst][-1]
+            return f"slot {worst} failed {times} times, at last: {_last_words(last)}"
         time.sleep(LOOK_S)
 
 

@@ -128,10 +128,11 @@ def test_a_pod_has_no_rights_and_what_it_needs() -> None:
     assert one["resources"] == {"requests": {"cpu": "2", "memory": "768Mi"}, "limits": {"memory": "768Mi"}}
     assert {volume["name"]: volume.get("persistentVolumeClaim") for volume in found["volumes"]} == {
         "tmp": None,
-        "tables": {"claimName": "tables", "readOnly": True},
-        "answers": {"claimName": "answers", "readOnly": False},
+        "claim-0": {"claimName": "tables", "readOnly": True},
+        "claim-1": {"claimName": "answers", "readOnly": False},
     }
-    assert {mount["mountPath"] for mount in one["volumeMounts"]} == {"/tmp", "/data", "/results"}
+    mounts = {mount["name"]: mount["mountPath"] for mount in one["volumeMounts"]}
+    assert mounts == {"tmp": "/tmp", "claim-0": "/data", "claim-1": "/results"}
 
 
 def test_what_is_hopeless_ends_its_own_index_and_what_is_not_is_tried_again() -> None:
@@ -158,6 +159,7 @@ def test_the_same_work_has_the_same_name_and_other_work_another() -> None:
         (("in", "out", "--on", "k8s", "--shards", "2", "--claim", "a:/"), "in lies below no --claim"),
         (("/data/in", "/data/../b", "--on", "k8s", "--shards", "2", "--claim", "a:/data"), "/data/../b lies below no --claim"),
         ((*STORES, "--on", "k8s", "--shards", "2", "--model", "/m/own.onnx"), "/m/own.onnx lies below no --claim"),
+        ((*STORES, "--on", "k8s", "--shards", "2", "--claim", "tables"), "--claim tables:: expected NAME:/FOLDER"),
         ((*STORES, "--on", "k8s"), "needs --shards N"),
         ((*STORES, "--on", "mesos", "--shards", "2"), "--on mesos: expected k8s or swarm"),
         (("nowhere", "out", "--shard", "auto"), "found none of JOB_COMPLETION_INDEX"),
@@ -232,3 +234,10 @@ def test_what_may_be_tried_again_is_left_to_the_swarm(linear: Path, tmp_path: Pa
     told = tell(slot("1"), "encode", tmp_path / "nowhere", tmp_path / "out", "--model", linear, "--shard", "auto")
     assert told.returncode == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_without_docker_it_is_said(linear: Path, tmp_path: Path) -> None:
+    given = parquet(tmp_path / "a.parquet", {"X": vectors(numbers(4))})
+    told = tell({"PATH": str(tmp_path)}, "encode", given, tmp_path / "out", "--on", "swarm", "--shards", "2")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == "batch: no docker command on PATH; --on swarm asks a Swarm's manager by it\n"

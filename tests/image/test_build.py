@@ -111,6 +111,7 @@ def test_it_tags_the_image_with_the_models_digest(image: str) -> None:
         ((), {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}, "no engine answers"),
         (("--base", "127.0.0.1:9/nobody/python:3.12"), {}, "127.0.0.1:9/nobody/python:3.12 cannot be pulled"),
         (("--bogus",), {}, "./build.sh [--name unjar]"),
+        (("--batch", "--bundle"), {}, "the image for whole tables is in no bundle; docker save unjar:batch packs it"),
         (("--name",), {}, "./build.sh [--name unjar]"),
     ],
 )
