@@ -67,6 +67,12 @@ def _has_host(parts: SplitResult) -> bool:
         return False
 
 
+def _lance(text: str) -> str:
+    if not re.fullmatch(r"(.*/)?[^/]+\.lance/?", text):
+        raise ValueError("a folder, or an address in an object store, whose name ends in .lance")
+    return text
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -161,6 +167,12 @@ class Settings:
     )
     require_keys: str = field(
         default="off", metadata=_about("on refuses to start without trusted keys: release mode", _one_of("on", "off"))
+    )
+    catalogue: str = field(
+        default="",
+        metadata=_about(
+            "a catalogue beyond a million parts, as python -m recommender index makes it: a folder or an address", _lance
+        ),
     )
     state: Path | None = field(
         default=None,
