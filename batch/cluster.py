@@ -53,7 +53,8 @@ def own_share(environment: Mapping[str, str]) -> tuple[int, int]:
 
 def arguments(given: Namespace, source: str, out: str, model: str) -> list[str]:
     """What each container is told."""
-    chosen = {"--id": given.id, "--columns": given.columns, "--model": None if model == OWN_MODEL else model, "--shard-rows": given.shard_rows}
+    chosen = {"--id": given.id, "--columns": given.columns, "--shard-rows": given.shard_rows}
+    chosen["--model"] = None if model == OWN_MODEL else model
     flags = [f"{flag}={value}" for flag, value in chosen.items() if value is not None]
     flags.append(f"--workers={given.workers or 1}")
     return ["encode", source, out, "--shard=auto", *flags]
