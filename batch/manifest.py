@@ -36,7 +36,7 @@ class File:
     names: tuple[str, ...] = ()
 
     @classmethod
-    def of_many(cls, names: Sequence[str], states: Mapping[str, State], where: str) -> "File":
+    def of_many(cls, names: Sequence[str], states: "Mapping[str, State]", where: str) -> "File":
         """Raises Hopeless when one of them has no state."""
         for name in names:
             if name not in states:
@@ -46,7 +46,7 @@ class File:
         path = f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]
         return cls(path, sum(one[0] for one in said), max(one[1] for one in said), mark, len(names), tuple(names))
 
-    def in_states(self, states: Mapping[str, State]) -> bool:
+    def in_states(self, states: "Mapping[str, State]") -> bool:
         """Is it in these states as it was?"""
         return self == File.of_many(self.names, states, "") if self.names else states.get(self.path) == self.state
 
