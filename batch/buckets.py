@@ -5,6 +5,7 @@ for a store.
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,26 +21,34 @@ from batch.places import Seen, State
 
 # Of one upload: S3 takes 5 GB at once, at 1.4 MB/s in an hour.
 LONGEST = timedelta(hours=1)
-# Some seconds: who begins again goes on from here anyway.
-RETRIES = 6
+# Some seconds in all: who begins again goes on from here anyway.
+TRIES, PAUSE_S = 6, 0.5
 
 
 @dataclass(frozen=True)
 class Bucket:
+    """`uploads`: the same store, with more patience."""
+
     name: str
     store: Any
+    uploads: Any
 
     @classmethod
     def of(cls, address: str, name: str, region: str) -> "Bucket":
-        """address: as pyarrow.fs takes it; name: of the bucket, or container, in it. Raises Hopeless for other stores."""
+        """address: as pyarrow.fs takes it; name: of the bucket, or container, in it. Raises Hopeless, Retryable."""
         parts = urlsplit(address)
         kind = {"s3": S3Store, "gs": GCSStore, "gcs": GCSStore, "abfs": AzureStore, "abfss": AzureStore}.get(parts.scheme)
         if kind is None:
             raise Hopeless(f"{parts.scheme}://: no store where only one writer can be first; expected s3://, gs:// or abfs://")
         said = {key: value for key, value in _said(parts, region).items() if value}
         # Who names an address without TLS means it, as for pyarrow.
-        client = {"allow_http": True, "timeout": LONGEST}
-        return cls(name, kind(name, config=said, client_options=client, retry_config={"max_retries": RETRIES}))
+        client: dict[str, Any] = {"allow_http": True}
+        more: dict[str, Any] = {"config": said, "retry_config": {"max_retries": TRIES}}
+        try:
+            both = [kind(name, client_options=one, **more) for one in (client, client | {"timeout": LONGEST})]
+            return cls(name, *both)
+        except (BaseError, ValueError) as error:
+            raise Retryable(f"{parts.scheme}://{name}: {_first_line(error)}") from None
 
     def seen(self, path: str) -> Seen:
         """path: with the bucket's name."""
@@ -72,13 +81,18 @@ class Bucket:
     def put(self, path: str, content: Any, seen: Seen) -> bool:
         """False when there is something else by now than what was seen; then it stays. content: bytes, or a map of a file."""
         with self._asked(path):
-            try:
-                obstore.put(self.store, self._key(path), content, mode=seen or "create")  # type: ignore[arg-type]
-            except (AlreadyExistsError, PreconditionError):
-                return False
-            except FileNotFoundError:
-                raise Retryable(f"{path}: there is no bucket {self.name!r}") from None
-        return True
+            for _ in range(TRIES):
+                try:
+                    obstore.put(self.uploads, self._key(path), content, mode=seen or "create")  # type: ignore[arg-type]
+                    return True
+                except FileNotFoundError:
+                    raise Retryable(f"{path}: there is no bucket {self.name!r}") from None
+                except (AlreadyExistsError, PreconditionError):
+                    # S3 says no, too, while another upload is under way, which may still fail.
+                    if seen or self._head(path) is not None:
+                        return False
+                    time.sleep(PAUSE_S)
+        raise Retryable(f"{path}: others are writing it and do not come to an end")
 
     def _head(self, path: str) -> Any:
         with contextlib.suppress(FileNotFoundError):
@@ -90,13 +104,17 @@ class Bucket:
 
     @contextlib.contextmanager
     def _asked(self, path: str) -> Iterator[None]:
-        """Raises Retryable for what the store says no to. Its texts go on for pages."""
+        """Raises Retryable for what the store says no to; its own texts go on for pages."""
         try:
             yield
         except FileNotFoundError:
             raise Retryable(f"{path}: is not there") from None
         except BaseError as error:
-            raise Retryable(f"{path}: {str(error).splitlines()[0].partition(': <')[0]}") from None
+            raise Retryable(f"{path}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].partition(": <")[0]
 
 
 def _said(parts: SplitResult, region: str) -> dict[str, Any]:
@@ -119,4 +137,5 @@ def _seen(found: Any) -> Seen:
 
 
 def _state(found: Any) -> State:
-    return found["size"], 0, found["e_tag"] or f"{found['version']} {found['last_modified']}"
+    # Azure quotes it, but not where it lists.
+    return found["size"], 0, (found["e_tag"] or f"{found['version']} {found['last_modified']}").strip('"')

@@ -121,7 +121,10 @@ class Manifest:
 
 
 def settle(manifest: Manifest, out: "Place") -> None:
-    """The manifest stands in OUT afterwards. Raises Hopeless where OUT was begun with another, and says what differs."""
+    """The manifest stands in OUT afterwards. Raises Hopeless where OUT was begun with another, and says what differs.
+
+    In a store its second upload has to be refused.
+    """
     # In this order: what another driver puts there meanwhile has a manifest.
     foreign = [name for name in out.names() if not name.startswith(".")]
     content = out.read(NAME)
@@ -130,6 +133,9 @@ def settle(manifest: Manifest, out: "Place") -> None:
             raise Hopeless(f"{out.root}: holds {foreign[0]!r} and no {NAME}; give an empty folder, or a new one")
         with out.asked(NAME):
             out.write(NAME, manifest.content, {})
+            # Nothing is worse than a store that takes a condition and does not look at it.
+            if not out.local and out.write(NAME, manifest.content, {}):
+                raise Hopeless(f"{out.root}: this store overwrites what it was told to keep; give a folder in another")
         content = out.read(NAME) or b""
     if content != manifest.content:
         begun = Manifest.from_bytes(content, out.path(NAME))

@@ -94,19 +94,21 @@ class Place:
             each = {name: self.state(name) for name in names}
             return {name: state for name, state in each.items() if state is not None}
         if self.bucket is not None:
-            return self.bucket.states(self.root)
+            with self.asked(""):
+                return self.bucket.states(self.root)
         return {name: (info.size, info.mtime_ns or 0, "") for name, info in self._listed().items()}
 
     def state(self, name: str) -> State | None:
         """None when it is not there."""
-        if self.bucket is not None:
-            return self.bucket.state(self.path(name))
         with self.asked(name):
+            if self.bucket is not None:
+                return self.bucket.state(self.path(name))
             info = self.store.get_file_info(self.path(name))
         return (info.size, info.mtime_ns or 0, "") if info.type == fs.FileType.File else None
 
     def seen(self, name: str) -> Seen:
-        return {} if self.bucket is None else self.bucket.seen(self.path(name))
+        with self.asked(name):
+            return {} if self.bucket is None else self.bucket.seen(self.path(name))
 
     def open(self, name: str) -> Any:
         return self.store.open_input_file(self.path(name))
@@ -142,11 +144,12 @@ class Place:
                 found.update(part)
         return found.hexdigest()
 
-    def write(self, name: str, content: bytes, seen: Seen) -> None:
+    def write(self, name: str, content: bytes, seen: Seen) -> str:
+        """As `Draft.publish`."""
         draft = Draft(self, name)
         try:
             draft.write(content)
-            draft.publish(seen)
+            return draft.publish(seen)
         finally:
             draft.discard()
 

@@ -74,6 +74,8 @@ class Gate(ThreadingHTTPServer):
         self.holds = threading.Semaphore(0)
         self.stuck, self.goes_on = threading.Event(), threading.Event()
         self.cut = False
+        # So many uploads are told that another is under way; conditions do not reach the store.
+        self.conflicts, self.forgets = threading.Semaphore(0), False
         self.one_at_a_time = threading.Lock()
 
     @property
@@ -122,9 +124,17 @@ class _Passing(BaseHTTPRequestHandler):
         if gate.holds.acquire(blocking=False) and not self._reaches_its_end(body):
             self.close_connection = True
             return
+        if gate.conflicts.acquire(blocking=False):
+            gate.statuses.append(409)
+            self.send_response_only(409)
+            self.send_header("content-length", "0")
+            self.end_headers()
+            return
+        if gate.forgets:
+            del self.headers["if-none-match"]
         # moto looks and writes in two steps; a store that knows If-None-Match does not.
         with gate.one_at_a_time:
-            gate.statuses.append(self._pass(body))
+            self._pass(body, gate.statuses)
 
     def _reaches_its_end(self, body: bytes) -> bool:
         """Half of it goes to the store on a line of its own, which is then cut; the other line begins anew."""
@@ -134,7 +144,7 @@ class _Passing(BaseHTTPRequestHandler):
             assert self.server.goes_on.wait(LIMIT_S)
         return not self.server.cut
 
-    def _pass(self, body: bytes) -> int:
+    def _pass(self, body: bytes, statuses: list[int] | None = None) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=LIMIT_S)
         try:
             connection.request(self.command, self.path, body or None, dict(self.headers.items()))
@@ -142,6 +152,8 @@ class _Passing(BaseHTTPRequestHandler):
             content = reply.read()
         finally:
             connection.close()
+        if statuses is not None:
+            statuses.append(reply.status)
         self.send_response_only(reply.status)
         for name, value in reply.getheaders():
             if name.lower() not in ("transfer-encoding", "content-length", "connection"):
@@ -149,7 +161,6 @@ class _Passing(BaseHTTPRequestHandler):
         self.send_header("content-length", reply.getheader("content-length") or str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-        return reply.status
 
     def log_message(self, *_: object) -> None:
         pass

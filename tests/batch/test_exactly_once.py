@@ -8,11 +8,14 @@ import random
 import signal
 import subprocess
 import sys
+import textwrap
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from batch.driver import Progress
 from batch.places import Place
 from tests.batch.working import (
     LIMIT_S,
@@ -21,6 +24,7 @@ from tests.batch.working import (
     contents,
     encode,
     graphs,
+    manifest_of,
     numbers,
     parquet,
     run,
@@ -30,7 +34,23 @@ from tests.batch.working import (
     wait_until,
 )
 
-SHARDS = 80
+SHARDS, WORKERS = 80, 2
+# In each of the tests that kill, of which there are four: twenty of workers, twenty of drivers.
+SEEDS, KILLS = range(4), 5
+# A machine that stands still may end a run before its moment; then another run gives the kills that are left.
+RUNS = 10
+# Loaded by Python itself as it starts: notes each part that any process begins.
+NOTES = """
+    import os, sys
+
+    def note(name, arguments):
+        if name == "open" and arguments[1] == "x" and os.path.basename(arguments[0]).startswith(".part-"):
+            file = os.open(os.environ["BEGUN"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            os.write(file, f"{arguments[0]}\\n".encode())
+            os.close(file)
+
+    sys.addaudithook(note)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +64,17 @@ def undisturbed(linear: Path, folder: Path, tmp_path_factory: pytest.TempPathFac
     return found
 
 
+@pytest.fixture
+def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], int]:
+    """How many parts have been begun in OUT since the test began, by whom ever."""
+    (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(NOTES))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("BEGUN", str(tmp_path / "begun"))
+    return lambda out: sum(Path(line).parent == out for line in (tmp_path / "begun").read_text().splitlines())
+
+
 def words(linear: Path, folder: Path, out: Path, *more: object) -> tuple[object, ...]:
-    return ("encode", folder, out, "--model", linear, "--id", "part", "--shard-rows", 250, "--workers", 2, *more)
+    return ("encode", folder, out, "--model", linear, "--id", "part", "--shard-rows", 250, "--workers", WORKERS, *more)
 
 
 def parts(out: Path) -> int:
@@ -89,10 +118,12 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def settled_down(out: Path, orphans: list[int]) -> None:
-    """A worker whose driver was killed ends with the shard that it has in hand."""
-    wait_until(lambda: not any(_lives(pid) for pid in orphans), "a worker goes on without its driver")
-    Place.of(str(out)).sweep()
+def killed_with(driver: "subprocess.Popen[str]", all_at_once: bool) -> int:
+    """How the driver ended. A worker whose driver was killed ends with the shard that it has in hand."""
+    left = workers(driver.pid)
+    (os.killpg if all_at_once else os.kill)(driver.pid, signal.SIGKILL)
+    wait_until(lambda: not any(_lives(pid) for pid in left), "a worker does not end")
+    return driver.wait(LIMIT_S)
 
 
 def test_a_run_in_processes_leaves_the_same_bytes(
@@ -105,47 +136,61 @@ def test_a_run_in_processes_leaves_the_same_bytes(
     assert contents(tmp_path / "out") == undisturbed
 
 
-@pytest.mark.parametrize("seed", range(7))
-def test_kill_9_of_workers_loses_nothing(
-    linear: Path, folder: Path, tmp_path: Path, undisturbed: dict[str, str], seed: int
+@pytest.mark.parametrize("seed", SEEDS)
+def test_kill_9_of_workers_loses_nothing_and_repeats_what_they_had_in_hand(
+    linear: Path, folder: Path, tmp_path: Path, undisturbed: dict[str, str], begun: Callable[[Path], int], seed: int
 ) -> None:
-    rng, out = random.Random(seed), tmp_path / "out"
-    killed: list[int] = []
-    driver = start(*words(linear, folder, out))
-    for moment in sorted(rng.sample(range(SHARDS - 30), 3)):
-        wait_until(partial(_killed, driver, out, moment, rng, killed), "no worker to kill")
-    assert driver.wait(LIMIT_S) == 0
-    assert killed
-    assert contents(out) == undisturbed
-    assert not verified(folder, out, sweep=True).faults
-
-
-@pytest.mark.parametrize("seed", range(7))
-def test_kill_9_of_the_driver_loses_nothing(
-    linear: Path, folder: Path, tmp_path: Path, undisturbed: dict[str, str], seed: int
-) -> None:
-    rng, out = random.Random(100 + seed), tmp_path / "out"
-    kept: dict[str, int] = {}
-    ended: list[int] = []
-    for moment in sorted(rng.sample(range(SHARDS - 20), 3)):
+    rng, total = random.Random(seed), 0
+    for number in range(RUNS):
+        out, killed = tmp_path / f"out{number}", list[int]()
         driver = start(*words(linear, folder, out))
-        # A moment that is past already is one at the very beginning.
-        wait_until(partial(_is_past, out, moment), "the driver does nothing")
-        orphans = workers(driver.pid)
-        driver.kill()
-        ended.append(driver.wait(LIMIT_S))
-        settled_down(out, orphans)
+        for moment in sorted(rng.sample(range(SHARDS - 30), min(3, KILLS - total))):
+            wait_until(partial(_killed, driver, out, moment, rng, killed), "no worker to kill")
+        assert driver.wait(LIMIT_S) == 0
+        assert contents(out) == undisturbed
+        assert not verified(folder, out, sweep=True).faults
+        assert SHARDS <= begun(out) <= SHARDS + len(killed)
+        total += len(killed)
+        if total == KILLS:
+            return
+    pytest.fail(f"only {total} workers were killed")
+
+
+@pytest.mark.parametrize("all_at_once", [False, True], ids=["driver", "machine"])
+@pytest.mark.parametrize("seed", SEEDS[: len(SEEDS) // 2])
+def test_kill_9_of_the_driver_loses_nothing_and_repeats_what_its_workers_had_in_hand(
+    linear: Path,
+    folder: Path,
+    tmp_path: Path,
+    undisturbed: dict[str, str],
+    begun: Callable[[Path], int],
+    seed: int,
+    all_at_once: bool,
+) -> None:
+    """all_at_once: its workers die with it, as when a machine does; else they end with what they have in hand."""
+    rng, total = random.Random(100 + seed), 0
+    for number in range(RUNS):
+        out, killed, kept = tmp_path / f"out{number}", 0, dict[str, int]()
+        for moment in sorted(rng.sample(range(SHARDS - 30), KILLS - total)):
+            driver = start(*words(linear, folder, out))
+            # A moment that is past already is one at the very beginning.
+            wait_until(partial(_is_past, out, moment), "the driver does nothing")
+            killed += killed_with(driver, all_at_once) == -signal.SIGKILL
+            # What was there was passed over.
+            assert published(out).items() >= kept.items()
+            kept = published(out)
+        manifest, rows = manifest_of(out), 250 * len(kept)
+        line = Progress(manifest, str(out)).line()
+        assert line.startswith(f"batch: {len(kept)} of {SHARDS} shards, {rows:,} of 20,000 rows, ")
+        assert run(*words(linear, folder, out)).returncode == 0
         assert published(out).items() >= kept.items()
-        kept = published(out)
-    # On a machine that stood still it may have ended before.
-    assert -signal.SIGKILL in ended
-    told = run(*words(linear, folder, out))
-    assert told.returncode == 0, told.stderr
-    assert told.stderr.startswith(f"batch: {len(kept)} of {SHARDS} shards, {250 * len(kept):,} of 20,000 rows, ")
-    # What was there was passed over; what two workers had in hand is all that was lost.
-    assert published(out).items() >= kept.items()
-    assert contents(out) == undisturbed
-    assert not verified(folder, out, sweep=True).faults
+        assert contents(out) == undisturbed
+        assert not verified(folder, out, sweep=True).faults
+        assert SHARDS <= begun(out) <= SHARDS + (WORKERS * killed if all_at_once else 0)
+        total += killed
+        if total == KILLS:
+            return
+    pytest.fail(f"only {total} drivers were killed")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -158,7 +203,7 @@ def test_a_signal_stops_it_as_one_that_may_be_tried_again(
     driver.send_signal(number)
     assert driver.wait(LIMIT_S) == 2
     assert parts(out) < SHARDS
-    assert run(*words(linear, folder, out)).returncode == 0
+    encode(linear, folder, out, id="part", shard_rows=250)
     assert contents(out) == undisturbed
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -130,9 +131,30 @@ def test_of_two_drivers_with_other_plans_the_first_is_kept_and_the_other_told(li
         there = address(gate.port, where)
         both = [start(*words(linear, source, there)), start("encode", source, there, "--model", linear)]
         assert sorted(driver.wait(LIMIT_S) for driver in both) == [0, 1]
-        assert gate.statuses == [200, 412]
+        # The second upload of each is to see whether the store looks.
+        assert gate.statuses == [200, 412, 412, 412]
     place, names = Place.of(source).inputs()
     assert not verify(place, names, Place.of(out), sweep=False).faults
+
+
+def test_a_store_that_overwrites_is_refused(linear: Path, port: int, where: str) -> None:
+    source, names = Place.of(address(port, "in")).inputs()
+    with Gate(port, "").open() as gate:
+        gate.forgets = True
+        with pytest.raises(Hopeless, match="this store overwrites what it was told to keep"):
+            encode_at(Model.load(linear), source, names, Place.of(address(gate.port, where)))
+    assert Place.of(address(port, where)).names() == ["manifest.json"]
+
+
+def test_an_upload_that_meets_another_under_way_is_made_again(port: int, where: str) -> None:
+    with Gate(port, "").open() as gate:
+        gate.conflicts.release(2)
+        place = Place.of(address(gate.port, where))
+        assert place.write("a", b"mine", {})
+        assert gate.statuses == [409, 409, 200]
+        gate.conflicts.release()
+        assert not place.write("a", b"late", {})
+    assert Place.of(address(port, where)).read("a") == b"mine"
 
 
 @pytest.mark.parametrize("who", ["worker", "driver", "both"])
@@ -226,11 +248,14 @@ def test_input_of_the_same_size_and_second_is_told_by_the_stores_own_mark(linear
         encode_at(model, place, ["a.npy"], out)
 
 
-def test_names_may_be_odd(linear: Path, port: int, given: Path) -> None:
+def test_names_may_be_odd_and_the_store_named_by_the_environment(
+    linear: Path, port: int, given: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     source = Place.of(address(port, "dü #%/in"))
     source.write("50% #1 [a]+b=ü.parquet", (given / "a.parquet").read_bytes(), {})
     assert source.root.endswith("/dü #%/in")
-    asked = (address(port, "dü #%/in"), address(port, "dü #%/out?"))
+    asked = [f"s3://tables/{quote(f'dü #%/{folder}')}?region=us-east-1" for folder in ("in", "out?")]
     assert run(*words(linear, *asked)).returncode == 0
     assert not verify(*source.inputs(), Place.of(asked[1]), sweep=False).faults
 

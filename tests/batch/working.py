@@ -39,7 +39,9 @@ def run(*words: object) -> "subprocess.CompletedProcess[str]":
 
 
 def start(*words: object) -> "subprocess.Popen[str]":
-    return subprocess.Popen(command(*words), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+    """In a process group of its own, so that all of it can be killed."""
+    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    return subprocess.Popen(command(*words), cwd=ROOT, text=True, **quiet)
 
 
 def wait_until(true: Callable[[], object], what: str) -> None:
