@@ -6,6 +6,7 @@ work write the same bytes.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -94,11 +95,15 @@ class Manifest:
 
 def settle(manifest: Manifest, out: Place) -> None:
     """The manifest stands in OUT afterwards. Raises Hopeless where OUT was begun with another, and says what differs."""
+    if out.local:
+        # Arrow fails to list a folder that another makes at this moment.
+        with out.asked(""):
+            os.makedirs(out.root, exist_ok=True)
+    # In this order: what another driver puts there meanwhile has a manifest.
+    foreign = [name for name in out.names() if not name.startswith(".")]
     content = out.read(NAME)
     if content is None:
-        foreign = [name for name in out.names() if not name.startswith(".")]
-        # Others may have begun since it was looked for.
-        if foreign and NAME not in foreign:
+        if foreign:
             raise Hopeless(f"{out.root}: holds {foreign[0]!r} and no {NAME}; give an empty folder, or a new one")
         with out.asked(NAME):
             out.write(NAME, manifest.content)
