@@ -6,6 +6,7 @@ work write the same bytes.
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -125,6 +126,10 @@ def settle(manifest: Manifest, out: "Place") -> None:
 
     In a store its second upload has to be refused.
     """
+    if out.local:
+        # Arrow fails to list a folder that another makes at this moment.
+        with out.asked(""):
+            os.makedirs(out.root, exist_ok=True)
     # In this order: what another driver puts there meanwhile has a manifest.
     foreign = [name for name in out.names() if not name.startswith(".")]
     content = out.read(NAME)

@@ -242,7 +242,8 @@ def test_kill_9_of_the_container_at_any_moment_loses_nothing(
         killed += run("docker", "kill", "--signal", "KILL", container, check=False).returncode == 0
         assert docker("wait", container) in ("137", "0")
         docker("rm", container)
-    assert killed
+    # On a machine that stood still it may have ended before.
+    assert killed >= 3
     run("docker", "run", "--rm", *flags(tables, model, out=out), image, *words)
     assert contents(out) == undisturbed
     assert not verified(tables, out, sweep=True).faults
