@@ -1,7 +1,8 @@
-"""The customer's own parts. `python -m recommender add FILES... | list | remove IDS... | encode`
+"""The customer's own parts. `python -m recommender add FILES... | list | remove IDS... | encode | index FOLDER`
 
 add: .dat files join the catalogue that the server searches; encode: after another model has come, their coordinates are made
-anew. They lie in UNJAR_STATE/parts.npz, or in --parts FILE; a running server sees the change at its next question.
+anew. They lie in UNJAR_STATE/parts.npz, or in --parts FILE; a running server sees the change at its next question. index: what
+python -m batch answered becomes a catalogue beyond a million parts.
 Exits 0 done, 1 not done and why, 2 could not look.
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recommender import catalogue, contour, drawing, parts
+from recommender import catalogue, contour, drawing, large, parts
 from recommender.catalogue import CatalogueRefused
 from recommender.drawing import ContourRefused
 from recommender.encoder import Encoder, NotAnEncoder
@@ -39,9 +40,15 @@ def main() -> int:
     commands.add_parser("encode", help="writes the coordinates anew, with this model")
     removing = commands.add_parser("remove", help="parts by their ids; all of them or none")
     removing.add_argument("ids", nargs="+", metavar="ID")
+    indexing = commands.add_parser("index", help="a catalogue beyond a million parts; docs/large-catalogue.md")
+    indexing.add_argument("answered", metavar="FOLDER", help="what python -m batch encode wrote, or an address")
+    indexing.add_argument("--to", metavar="PLACE", help="folder or address to put it at; default: UNJAR_CATALOGUE")
     given = parser.parse_args()
     try:
         settings = Settings.read(os.environ, {})
+        if given.command == "index":
+            print(indexed(given.answered, given.to or settings.catalogue, given.model or settings.model))
+            return 0
         path = given.parts or (settings.state and settings.state / parts.FILE)
         if path is None:
             raise CannotStart("name a file with --parts, or set UNJAR_STATE")
@@ -69,6 +76,14 @@ def run(given: argparse.Namespace, path: Path, model: Path) -> str:
     else:
         made = parts.encode_again(path, encoder)
     return f"{path}: version {made.version}, {len(made.parts)} parts"
+
+
+def indexed(answered: str, address: str, model: Path) -> str:
+    """Raises what main tells apart."""
+    if not address:
+        raise CannotStart("say with --to where the catalogue goes, or set UNJAR_CATALOGUE")
+    encoder = Encoder.of(Model.load(model), catalogue.load().contour.astype(np.float64))
+    return f"{address}: {large.index(answered, address, encoder):,} parts"
 
 
 def read(file: Path, name: str | None, identity: str | None, source: str) -> Part:

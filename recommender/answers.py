@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from recommender import contour, drawing, generation, geometry, polar, recommendation, requirements, trailing
-from recommender.catalogue import SHAPE
+from recommender.catalogue import SHAPE, Catalogue
 from recommender.contour import Array, Contour
 from recommender.drawing import ContourRefused
+from recommender.large import PREFIX
+from recommender.matching import Match
 from recommender.polar import Flight
 from recommender.recommendation import Rows, Scored
 from recommender.requirements import Candidates, Requirements
@@ -23,6 +25,8 @@ from recommender.workshop import Workshop
 from serving.errors import NotFound, shown
 
 Json = dict[str, Any]
+# Parts of a large catalogue are scored that are near to the given section, or to one of so many that a short search generates.
+AIMS, AIMED_STEPS = 8, 20
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,9 @@ def given(shop: Workshop, shape: Mapping[str, Any]) -> Given:
     if shape.get("points") is not None:
         return _drawn(shop, drawing.from_points(shape["points"]), bool(shape.get("extend")))
     if shape.get("part") is not None:
-        row = _row(shop, shape["part"])
-        return Given(str(shop.catalogue.name[row]), shop.heights[row], shop.catalogue.latent[row].astype(np.float64))
+        parts, row = _find(shop, shape["part"])
+        heights, latent = (values[row].astype(np.float64) for values in (parts.contour, parts.latent))
+        return Given(str(parts.name[row]), heights, latent)
     if shape.get("latent") is not None:
         heights = shop.encoder.decode(np.array([shape["latent"]], dtype=np.float64))[0]
     else:
@@ -93,12 +98,19 @@ def encode(shop: Workshop, section: Given) -> Json:
 
 
 def similar(shop: Workshop, section: Given, k: int) -> Json:
-    found = [
-        {**_part(shop, one.row), "distance": round(one.distance, 4), "heights": _round(shop.heights[one.row], 6)}
+    shape, searched = section.latent[:SHAPE], len(shop.matcher)
+    found = [(shop.catalogue, one) for one in shop.matcher.nearest(shape, k)]
+    if shop.large is not None:
+        near, distances = shop.large.nearest(shape, k, shop.encoder)
+        found += [(near, Match(row, float(distance), 0.0)) for row, distance in enumerate(distances)]
+        found = sorted(found, key=lambda item: item[1].worth)[:k]
+        searched += shop.large.count(shop.encoder)
+    told = [
+        {**_part(parts, one.row), "distance": round(one.distance, 4), "heights": _round(parts.contour[one.row], 6)}
         | {"matched": f"cut by {100 * one.cut:.0f} %" if one.cut else "as drawn"}
-        for one in shop.matcher.nearest(section.latent[:SHAPE], k)
+        for parts, one in found
     ]
-    return {"parts": found, "searched": len(shop.matcher)}
+    return {"parts": told, "searched": searched}
 
 
 def polars(shop: Workshop, section: Given, reynolds: Sequence[float], n_crit: float, alphas: Sequence[float] | None) -> Json:
@@ -115,6 +127,7 @@ def polars(shop: Workshop, section: Given, reynolds: Sequence[float], n_crit: fl
 def recommend(shop: Workshop, section: Given, wishes: Mapping[str, float | None], k: int) -> Json:
     wanted = requirements.read(wishes, section.heights, shop.polar)
     start = recommendation.reference(section.heights, shop.polar, wanted)
+    shop = shop.beside(aims(shop, section, start, wanted), wanted.flight)
     change = np.linalg.norm(shop.shapes - section.latent[:SHAPE], axis=1)
     scored = recommendation.score(shop.heights, change, start, shop.polar, wanted, shop.coarse(wanted.flight))
     told = _Teller(shop, wanted, scored)
@@ -129,6 +142,15 @@ def recommend(shop: Workshop, section: Given, wishes: Mapping[str, float | None]
         "nearest_miss": told.miss("nearest"),
         **_caveat(),
     }
+
+
+def aims(shop: Workshop, section: Given, start: Candidates, wanted: Requirements) -> Array:
+    """Shape blocks (n, 24) about which a large catalogue is looked through: the section's own, and of what would be better."""
+    own = section.latent[None, :SHAPE]
+    if shop.large is None:
+        return own
+    latents, scored = generation.search(own[0], start, wanted, shop.encoder, shop.polar, shop.room, steps=AIMED_STEPS)
+    return np.vstack([own, latents[recommendation.front(scored, AIMS)]])
 
 
 def generate(
@@ -164,7 +186,7 @@ def decode(shop: Workshop, latent: Sequence[float]) -> Json:
 def catalogue(shop: Workshop) -> Json:
     thick, bent = shop.outlines
     parts = [
-        {**_part(shop, row), "thickness": round(float(thick[row]), 2), "camber": round(float(bent[row]), 2)}
+        {**_part(shop.catalogue, row), "thickness": round(float(thick[row]), 2), "camber": round(float(bent[row]), 2)}
         for row in range(len(shop.catalogue))
     ]
     directions = [
@@ -180,10 +202,9 @@ def catalogue(shop: Workshop) -> Json:
 
 def part(shop: Workshop, identity: str) -> Json:
     """Raises NotFound."""
-    row = _row(shop, identity)
-    heights = shop.heights[row]
-    latent = _round(shop.catalogue.latent[row], 6)
-    return {**_part(shop, row), **_shape(heights), "latent": latent, "dat": dat(str(shop.catalogue.name[row]), heights)}
+    parts, row = _find(shop, identity)
+    heights, latent = parts.contour[row].astype(np.float64), _round(parts.latent[row], 6)
+    return {**_part(parts, row), **_shape(heights), "latent": latent, "dat": dat(str(parts.name[row]), heights)}
 
 
 def dat(name: str, heights: Array) -> str:
@@ -217,7 +238,7 @@ class _Teller:
     def _told(self, row: int, kind: str) -> Json:
         said = self._scored(self.scored.candidates, row, kind)
         if self.latents is None:
-            return said | _part(self.shop, row) | {"latent": _round(self.shop.catalogue.latent[row], 6)}
+            return said | _part(self.shop.catalogue, row) | {"latent": _round(self.shop.catalogue.latent[row], 6)}
         whole = _round(self.latents[row], 6)
         return said | {"id": None, "name": f"generated {row + 1}", "source": "generated here", "family": "", "own": False,
                        "latent": whole}  # fmt: skip
@@ -241,16 +262,20 @@ class _Teller:
         }
 
 
-def _row(shop: Workshop, identity: str) -> int:
+def _find(shop: Workshop, identity: str) -> tuple[Catalogue, int]:
     row = shop.catalogue.row(identity)
-    if row is None:
+    if row is not None:
+        return shop.catalogue, row
+    large = shop.large if identity.startswith(PREFIX) else None
+    parts = None if large is None else large.part(identity, shop.encoder)
+    if parts is None:
         raise NotFound(f"there is no part {shown(identity)} in the catalogue; /v1/catalogue lists those there are")
-    return row
+    return parts, 0
 
 
-def _part(shop: Workshop, row: int) -> Json:
-    told = {name: str(getattr(shop.catalogue, name)[row]) for name in ("id", "name", "source", "family")}
-    return told | {"own": bool(shop.catalogue.own[row])}
+def _part(parts: Catalogue, row: int) -> Json:
+    told = {name: str(getattr(parts, name)[row]) for name in ("id", "name", "source", "family")}
+    return told | {"own": bool(parts.own[row])}
 
 
 def _shape(heights: Array) -> Json:

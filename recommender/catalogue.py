@@ -58,6 +58,11 @@ class Catalogue:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return Catalogue(**fields | {"latent": latent.astype(np.float32), "encoder_sha256": encoder_sha256})
 
+    def only(self, rows: NDArray[Any]) -> Catalogue:
+        """These rows, by their numbers or by a truth for each."""
+        fields = {name: getattr(self, name)[rows] for name in (*TEXTS, *ARRAYS, "own")}
+        return Catalogue(**fields, encoder_sha256=self.encoder_sha256)
+
     def and_also(self, other: Catalogue) -> Catalogue:
         """Both, of one encoder. Raises CatalogueRefused where they are not."""
         if other.encoder_sha256 != self.encoder_sha256:

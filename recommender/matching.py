@@ -32,39 +32,45 @@ class Match:
     distance: float
     cut: float
 
+    @property
+    def worth(self) -> float:
+        """What matches are sorted by, the least first."""
+        return (DOUBT if self.cut else 1.0) * self.distance
+
 
 class Matcher:
     """heights (n, 130) of the parts, whose shape blocks are `shapes` (n, 24)."""
 
     def __init__(self, heights: Array, shapes: Array, encoder: Encoder) -> None:
-        self._loose = _loose(encoder)
-        self._whole = Index(self._laid(shapes))
+        self._encoder = encoder
+        self._whole = Index(laid(shapes, encoder))
         cuts = CUTS if len(shapes) <= CUT_PARTS_MAX else CUTS[:0]
         self._cuts = np.repeat(cuts, len(shapes))
         parts = [encoder.encode(shortened(heights, float(cut)))[:, :SHAPE] for cut in cuts]
-        self._shortened = Index(self._laid(np.concatenate(parts) if parts else shapes[:0]))
+        self._shortened = Index(laid(np.concatenate(parts) if parts else shapes[:0], encoder))
 
     def __len__(self) -> int:
         return len(self._whole)
 
     def nearest(self, shape: Array, k: int) -> list[Match]:
         """shape: (24,). Each part once, by the way that brings it nearest; nearest first."""
-        shape = self._laid(shape)
-        found: dict[int, tuple[float, Match]] = {}
+        shape = laid(shape, self._encoder)
+        found: dict[int, Match] = {}
         whole = zip(*self._whole.nearest(shape, k), strict=True)
-        ways = [(1.0, Match(int(row), float(distance), 0.0)) for row, distance in whole]
+        ways = [Match(int(row), float(distance), 0.0) for row, distance in whole]
         # Of one part all cuts may come first, so that k parts need as many times more points.
         for at, distance in zip(*self._shortened.nearest(shape, k * len(CUTS)), strict=True):
-            ways.append((DOUBT, Match(int(at) % len(self), float(distance), float(self._cuts[at]))))
-        for doubt, match in ways:
-            worth = doubt * match.distance
-            if match.row not in found or worth < found[match.row][0]:
-                found[match.row] = worth, match
-        return [match for _, match in sorted(found.values(), key=lambda item: (item[0], item[1].row))[:k]]
+            ways.append(Match(int(at) % len(self), float(distance), float(self._cuts[at])))
+        for match in ways:
+            if match.row not in found or match.worth < found[match.row].worth:
+                found[match.row] = match
+        return sorted(found.values(), key=lambda match: (match.worth, match.row))[:k]
 
-    def _laid(self, shapes: Array) -> Array:
-        """Without what leaning and moving a section up or down changes."""
-        return np.asarray(shapes - shapes @ self._loose @ self._loose.T)
+
+def laid(shapes: Array, encoder: Encoder) -> Array:
+    """Shape blocks (..., 24) without what leaning and moving a section up or down changes."""
+    loose = _loose(encoder)
+    return np.asarray(shapes - shapes @ loose @ loose.T)
 
 
 def _loose(encoder: Encoder) -> Array:

@@ -92,7 +92,7 @@ def add(path: Path, new: Sequence[Part], encoder: Encoder, replace: bool = False
             own=np.ones(len(new), dtype=bool),
             encoder_sha256=encoder.digest,
         )
-        kept = _rows(old.parts, ~np.isin(old.parts.id, ids))
+        kept = old.parts.only(~np.isin(old.parts.id, ids))
         return _write(path, Parts(old.version + 1, kept.and_also(made)))
 
 
@@ -103,7 +103,7 @@ def remove(path: Path, ids: Sequence[str], encoder: Encoder) -> Parts:
         absent = sorted(set(ids) - set(old.parts.id.tolist()))
         if absent:
             raise CatalogueRefused(f"{path.name}: holds no {absent[0]}; python -m recommender list shows what it holds")
-        return _write(path, Parts(old.version + 1, _rows(old.parts, ~np.isin(old.parts.id, list(ids)))))
+        return _write(path, Parts(old.version + 1, old.parts.only(~np.isin(old.parts.id, list(ids)))))
 
 
 def encode_again(path: Path, encoder: Encoder) -> Parts:
@@ -126,11 +126,6 @@ def _check_encoder(path: Path, old: Parts, encoder: Encoder) -> None:
     if found != encoder.digest:
         hint = "python -m recommender encode writes its coordinates anew with this model"
         raise CatalogueRefused(f"{path.name}: belongs to model {found[:12]}, this one is {encoder.digest[:12]}; {hint}")
-
-
-def _rows(parts: Catalogue, kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Catalogue:
-    fields = {name: getattr(parts, name)[kept] for name in (*TEXTS, *ARRAYS, "own")}
-    return Catalogue(**fields, encoder_sha256=parts.encoder_sha256)
 
 
 @contextlib.contextmanager

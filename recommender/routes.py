@@ -75,7 +75,7 @@ class Desk:
 
     def __init__(self, inference: Inference, settings: Settings) -> None:
         self.inference = inference
-        self.shed = Shed(None if settings.state is None else settings.state / parts.FILE)
+        self.shed = Shed(None if settings.state is None else settings.state / parts.FILE, settings.catalogue)
         self.quick, self.searches = _Queue("recommender", MOST_QUICK), _Queue("search", MOST_SEARCHES)
         self._making = threading.Lock()
         self._rehearsed = False
@@ -270,10 +270,13 @@ def rehearse(shop: Workshop) -> None:
     wishes: dict[str, Any] = questions.Wishes().model_dump()
     section = answers.given(shop, {"dat": answers.dat("rehearsal", shop.heights[0])})
     answers.encode(shop, section)
-    answers.similar(shop, section, 1)
     answers.polars(shop, section, [1e6], 9.0, None)
-    answers.recommend(shop, section, wishes, 1)
     answers.generate(shop, section, wishes, 1, 0, 1)
     answers.decode(shop, section.latent.tolist())
     answers.catalogue(shop)
     answers.part(shop, str(shop.catalogue.id[0]))
+    # A large catalogue that cannot be read is no reason to answer nothing else.
+    with contextlib.suppress(CatalogueRefused):
+        found = answers.similar(shop, section, 1)
+        answers.recommend(shop, section, wishes, 1)
+        answers.part(shop, found["parts"][0]["id"])

@@ -17,7 +17,7 @@ class Index:
     """(n, d) points, once; then any number of questions."""
 
     def __init__(self, points: Array) -> None:
-        self._points = np.ascontiguousarray(points, dtype=np.float32)
+        self._points = np.array(points, dtype=np.float32, order="C")
         # Taken from their middle, as float32 keeps few digits of a difference between large squares.
         self._middle = self._points.mean(axis=0) if len(points) else np.zeros(points.shape[1], np.float32)
         self._points -= self._middle

@@ -5,8 +5,8 @@ A workshop belongs to one served model and one version of the customer's parts; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, reduce
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from recommender.catalogue import SHAPE, Catalogue, load
 from recommender.contour import SIDE, STATIONS, Array
 from recommender.encoder import Encoder
 from recommender.generation import Room
+from recommender.large import Large
 from recommender.matching import Matcher
 from recommender.polar import Flight, Polar
 from serving.model import Model
@@ -24,6 +25,8 @@ from serving.model import Model
 _REACH = (1.0, 99.0)
 # Flight conditions for which the parts' lifts are kept; 44 kB each.
 _KEPT = 16
+# So many parts of a large catalogue are scored at most.
+NEAR = 1800
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,12 @@ class Workshop:
     catalogue: Catalogue
     polar: Polar
     version: int = 0
+    large: Large | None = None
     _coarse: dict[Flight, Array] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, model: Model, public: Catalogue, polar: Polar, own: parts.Parts | None = None) -> Workshop:
+    def of(cls, model: Model, public: Catalogue, polar: Polar, own: parts.Parts | None = None,
+           large: Large | None = None) -> Workshop:  # fmt: skip
         """Raises NotAnEncoder. Parts of another encoder are encoded anew."""
         encoder = Encoder.of(model, public.contour.astype(np.float64))
         if public.encoder_sha256 == encoder.pickle_sha256:
@@ -55,7 +60,7 @@ class Workshop:
         together = parts.current(public, encoder)
         if own is not None:
             together = together.and_also(parts.current(own.parts, encoder))
-        return cls(encoder, together, polar, 0 if own is None else own.version)
+        return cls(encoder, together, polar, 0 if own is None else own.version, large)
 
     @cached_property
     def heights(self) -> Array:
@@ -75,6 +80,16 @@ class Workshop:
         while len(self._coarse) > _KEPT:
             self._coarse.pop(next(iter(self._coarse)))
         return found
+
+    def beside(self, aims: Array, flight: Flight) -> Workshop:
+        """With the NEAR parts of the large catalogue, if there is one, that are nearest to any of the shape blocks (n, 24)."""
+        if self.large is None:
+            return self
+        found = [self.large.nearest(aim, NEAR // len(aims), self.encoder)[0] for aim in aims]
+        near = reduce(Catalogue.and_also, found)
+        near = near.only(np.unique(near.id, return_index=True)[1])
+        coarse = np.concatenate([self.coarse(flight), self.polar.coarse(near.contour.astype(np.float64), flight)])
+        return replace(self, catalogue=self.catalogue.and_also(near), _coarse={flight: coarse})
 
     @cached_property
     def matcher(self) -> Matcher:
@@ -129,8 +144,10 @@ def _named(kind: str, order: int, shown: Array) -> str:
 class Shed:
     """Makes a workshop when the model or the customer's parts have changed since the last one. For one thread at a time."""
 
-    def __init__(self, own: Path | None) -> None:
+    def __init__(self, own: Path | None, large: str = "") -> None:
+        """Raises CannotStart."""
         self.public, self.polar, self.own = load(), Polar(), own
+        self.large = Large(large) if large else None
         self._made: tuple[object, Workshop] | None = None
 
     def workshop(self, model: Model) -> Workshop:
@@ -138,7 +155,7 @@ class Shed:
         stamp = (model.digest, self._stamp())
         if self._made is None or self._made[0] != stamp:
             own = None if self.own is None else parts.read(self.own, model.digest)
-            self._made = stamp, Workshop.of(model, self.public, self.polar, own)
+            self._made = stamp, Workshop.of(model, self.public, self.polar, own, self.large)
         return self._made[1]
 
     def _stamp(self) -> tuple[int, int, int] | None:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Addition:
-    """`add` puts addresses into the application; `shows` tells those that say nothing that a token protects."""
+    """`add` puts addresses into the application; `shows` tells those that say nothing that a token protects.
+
+    `check` is called once, before anything listens; it raises CannotStart.
+    """
 
     add: Callable[["FastAPI", "Inference", "Settings"], None]
     shows: Callable[[str], bool]
+    check: Callable[["Settings"], None]

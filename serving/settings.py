@@ -162,6 +162,10 @@ class Settings:
     require_keys: str = field(
         default="off", metadata=_about("on refuses to start without trusted keys: release mode", _one_of("on", "off"))
     )
+    catalogue: str = field(
+        default="",
+        metadata=_about("a catalogue beyond a million parts, as python -m recommender index makes it: folder or address", str),
+    )
     state: Path | None = field(
         default=None,
         metadata=_about("folder for counts, reports and cases; without one nothing is kept and no report is made", _path),

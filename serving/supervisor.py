@@ -244,6 +244,8 @@ def serve(settings: Settings, inherited: str | None = None, addition: "Addition 
 
     inherited: what the supervisor gave to this process, for it alone. addition: what another room serves beside the model.
     """
+    if addition is not None and inherited is None:
+        addition.check(settings)
     if settings.processes > 1 and inherited is None:
         log_to(sys.stderr)
         refuse_unpickling()

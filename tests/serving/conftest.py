@@ -16,12 +16,12 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     started: list[Running] = []
 
     def run(content: bytes, *flags: str, name: str = "test", before: tuple[str, ...] = (), ready: bool = True,
-            **extra: str) -> Running:  # fmt: skip
+            python: str = sys.executable, **extra: str) -> Running:  # fmt: skip
         folder = tmp_path_factory.mktemp("server")
         (folder / f"{name}.onnx").write_bytes(content)
         home = folder / "home"
         home.mkdir()
-        command = [*before, sys.executable, str(ROOT / "server.py"), "--model", f"{name}.onnx", "--port", "0", *flags]
+        command = [*before, python, str(ROOT / "server.py"), "--model", f"{name}.onnx", "--port", "0", *flags]
         log = folder / "log"
         with log.open("wb") as out:
             process = subprocess.Popen(command, cwd=folder, env=environment(home) | extra, stdout=out, stderr=out)
