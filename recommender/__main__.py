@@ -42,7 +42,7 @@ def main() -> int:
     removing.add_argument("ids", nargs="+", metavar="ID")
     indexing = commands.add_parser("index", help="a catalogue beyond a million parts; docs/large-catalogue.md")
     indexing.add_argument("answered", metavar="FOLDER", help="what python -m batch encode wrote, or an address")
-    indexing.add_argument("--to", metavar="NAME.lance", help="folder or address to put it at; default: UNJAR_CATALOGUE")
+    indexing.add_argument("--to", metavar="PLACE", help="folder or address to put it at; default: UNJAR_CATALOGUE")
     given = parser.parse_args()
     try:
         settings = Settings.read(os.environ, {})

@@ -67,12 +67,6 @@ def _has_host(parts: SplitResult) -> bool:
         return False
 
 
-def _lance(text: str) -> str:
-    if not re.fullmatch(r"(.*/)?[^/]+\.lance/?", text):
-        raise ValueError("a folder, or an address in an object store, whose name ends in .lance")
-    return text
-
-
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -170,9 +164,7 @@ class Settings:
     )
     catalogue: str = field(
         default="",
-        metadata=_about(
-            "a catalogue beyond a million parts, as python -m recommender index makes it: a folder or an address", _lance
-        ),
+        metadata=_about("a catalogue beyond a million parts, as python -m recommender index makes it: folder or address", str),
     )
     state: Path | None = field(
         default=None,

@@ -23,9 +23,11 @@ from recommender.matching import laid
 from recommender.search import Index
 from recommender.workshop import NEAR, Workshop
 from tests.batch import working
+from tests.batch.bucket import NAME, moto
 from tests.recommender.conftest import ROOT, turned
 from tests.serving.asking import Running, Start
 from tests.serving.conftest import start as start
+from tests.serving.test_no_egress import FILTERED
 
 KNOWN = load().contour.astype(np.float64)
 SIZE, WAIT_S = 3000, 60
@@ -62,7 +64,7 @@ def answered(sections: Array, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def indexed(python: str, answered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    address = tmp_path_factory.mktemp("catalogue") / "parts.lance"
+    address = tmp_path_factory.mktemp("catalogue") / "parts"
     done = index(python, answered, address)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{address}: {SIZE:,} parts\n"
@@ -70,15 +72,18 @@ def indexed(python: str, answered: Path, tmp_path_factory: pytest.TempPathFactor
     return address
 
 
-def index(python: str, answered: Path, address: Path, model: Path = MODEL) -> "subprocess.CompletedProcess[str]":
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("UNJAR_")}
+def index(
+    python: str, answered: Path, address: Path | str, model: Path = MODEL, **extra: str
+) -> "subprocess.CompletedProcess[str]":
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("UNJAR_")} | extra
     command = [python, "-m", "recommender", "--model", str(model), "index", str(answered), "--to", str(address)]
     return subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, check=False, timeout=WAIT_S)
 
 
 @pytest.fixture(scope="session")
 def running(start: Start, python: str, indexed: Path) -> Running:
-    return start(MODEL.read_bytes(), name="model", python=python, UNJAR_CATALOGUE=str(indexed))
+    """Killed by the kernel if it connects to anything."""
+    return start(MODEL.read_bytes(), name="model", before=FILTERED, python=python, UNJAR_CATALOGUE=str(indexed))
 
 
 @pytest.fixture
@@ -98,6 +103,7 @@ def nothing_was_tried(running: Running) -> None:
     counted = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("unjar_guard_refused_total{")]
     assert [float(value) for value in counted] == [0.0] * 3, text
     assert not [event for event in running.events() if event["event"].endswith("_refused")]
+    assert all(line.startswith("{") for line in running.log.read_text().splitlines())
 
 
 def test_the_nearest_are_those_that_exact_search_finds(
@@ -123,7 +129,7 @@ def test_a_part_that_was_found_is_known_by_its_id(web: httpx.Client, sections: A
     found = ask(web, "/v1/similar", shape={"heights": sections[17].tolist()}, k=1)["parts"][0]
     assert found["id"] == "large/wing 17's"
     assert found["distance"] < 1e-3
-    assert (found["name"], found["source"], found["own"]) == ("wing 17's", "parts.lance", True)
+    assert (found["name"], found["source"], found["own"]) == ("wing 17's", "parts", True)
     part = web.get("/v1/catalogue/large/wing 17's").json()
     # As near as 24 coordinates tell a shape.
     assert np.sqrt(np.mean((np.array(part["heights"]) - sections[17]) ** 2)) < 0.001
@@ -151,29 +157,16 @@ def test_many_who_ask_at_once_hear_what_one_hears_alone(web: httpx.Client, secti
         assert list(several.map(nearest, range(24))) == alone
 
 
-def test_a_new_index_does_not_disturb_who_has_the_old_one_open(
-    start: Start, python: str, indexed: Path, answered: Path, sections: Array, tmp_path: Path
-) -> None:
-    address = tmp_path / "parts.lance"
-    shutil.copytree(indexed, address)
-    running = start(MODEL.read_bytes(), name="model", python=python, UNJAR_CATALOGUE=str(address))
-    with httpx.Client(base_url=running.url, timeout=WAIT_S) as web:
-        question = {"shape": {"heights": sections[5].tolist()}, "k": 5}
-        before = ask(web, "/v1/similar", **question)
-        assert index(python, answered, address).returncode == 0
-        assert ask(web, "/v1/similar", **question) == before
-
-
 def test_what_another_model_answered_or_has_not_ended_is_not_indexed(python: str, answered: Path, tmp_path: Path) -> None:
     (tmp_path / "other.onnx").write_bytes(turned())
-    done = index(python, answered, tmp_path / "parts.lance", tmp_path / "other.onnx")
+    done = index(python, answered, tmp_path / "parts", tmp_path / "other.onnx")
     assert done.returncode == 1
     assert f"was answered by model {json.loads((answered / '_SUCCESS.json').read_text())['model'][:12]}" in done.stderr
     shutil.copytree(answered, tmp_path / "out")
     (tmp_path / "out" / "_SUCCESS.json").unlink()
-    done = index(python, tmp_path / "out", tmp_path / "parts.lance")
+    done = index(python, tmp_path / "out", tmp_path / "parts")
     assert (done.returncode, "has no _SUCCESS.json" in done.stderr) == (1, True)
-    assert not (tmp_path / "parts.lance").exists()
+    assert not (tmp_path / "parts").exists()
 
 
 def unusable(running: Running) -> str:
@@ -195,37 +188,75 @@ def test_another_models_catalogue_is_refused_and_all_else_is_answered(start: Sta
     with httpx.Client(base_url=running.url, timeout=WAIT_S) as web:
         answer = web.post("/v1/similar", json={"shape": {"part": "naca2412"}})
         assert answer.status_code == 409
-        assert "parts.lance: belongs to model" in answer.json()["error"]
+        assert "parts: belongs to model" in answer.json()["error"]
         ask(web, "/v1/encode", shape={"part": "naca2412"})
 
 
-def test_an_absent_or_damaged_catalogue_is_said_to_be_while_all_else_is_answered(
-    start: Start, python: str, indexed: Path, tmp_path: Path
+def shortened(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def changed(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_catalogue_that_is_absent_damaged_repaired_or_replaced_never_hurts_the_rest(
+    start: Start, python: str, indexed: Path, answered: Path, tmp_path: Path
 ) -> None:
-    address = tmp_path / "parts.lance"
+    address = tmp_path / "parts"
     running = start(MODEL.read_bytes(), name="model", python=python, UNJAR_CATALOGUE=str(address))
-    assert f"{address}: there is no such folder" in unusable(running)
-    for kind in ("_versions", "_indices", "data"):
-        shutil.copytree(indexed, address)
-        for path in (address / kind).rglob("*.*"):
-            path.write_bytes(path.read_bytes()[:100])
-        assert f"{address}: cannot be " in unusable(running)
-        shutil.rmtree(address)
+    assert f"{address}: cannot be opened: found no catalogue.json" in unusable(running)
+    for hurt in (shortened, changed, Path.unlink):
+        for name in ("catalogue.json", "*/data/*", "*/_indices/*/*", "*/_versions/*.manifest"):
+            shutil.copytree(indexed, address)
+            hurt(next(address.glob(name)))
+            assert f"{address}: cannot be opened: " in unusable(running)
+            shutil.rmtree(address)
     shutil.copytree(indexed, address)
     with httpx.Client(base_url=running.url, timeout=WAIT_S) as web:
-        # Without a restart.
         assert ask(web, "/v1/similar", shape={"part": "naca2412"})["searched"] == len(KNOWN) + SIZE
+        done = json.loads((answered / "_SUCCESS.json").read_text())
+        shutil.copytree(answered, tmp_path / "first")
+        first = done | {"files": dict(list(done["files"].items())[:1])}
+        (tmp_path / "first" / "_SUCCESS.json").write_text(json.dumps(first))
+        assert index(python, tmp_path / "first", address).returncode == 0
+        assert ask(web, "/v1/similar", shape={"part": "naca2412"})["searched"] == len(KNOWN) + SIZE // 3
+        assert len(list(address.glob("*.lance"))) == 2
+        assert index(python, tmp_path / "first", address).returncode == 0
+        assert len(list(address.glob("*.lance"))) == 2
     nothing_was_tried(running)
+
+
+def test_a_catalogue_in_an_object_store_answers_as_on_a_disk(
+    start: Start, python: str, answered: Path, web: httpx.Client, sections: Array
+) -> None:
+    address = f"s3://{NAME}/shelf/parts"
+    with moto() as port:
+        endpoint = f"http://127.0.0.1:{port}"
+        # LanceDB reads the first of the endpoints, pyarrow the second.
+        store = {"AWS_ENDPOINT": endpoint, "AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
+        store |= {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
+        done = index(python, answered, address, **store)
+        assert (done.returncode, done.stdout) == (0, f"{address}: {SIZE:,} parts\n"), done.stderr
+        running = start(MODEL.read_bytes(), name="model", python=python, UNJAR_CATALOGUE=address, **store)
+        with httpx.Client(base_url=running.url, timeout=WAIT_S) as afar:
+            for row in (3, 300, 2999):
+                question = {"shape": {"heights": sections[row].tolist()}, "k": 5}
+                assert ask(afar, "/v1/similar", **question) == ask(web, "/v1/similar", **question)
+            assert afar.get("/v1/catalogue/large/wing 17's").status_code == 200
+        nothing_was_tried(running)
 
 
 def test_without_lancedb_the_server_says_what_to_install(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("UNJAR_")}
-    environment |= {"UNJAR_CATALOGUE": str(tmp_path / "parts.lance"), "UNJAR_MODEL": str(MODEL), "UNJAR_PORT": "0"}
+    environment |= {"UNJAR_CATALOGUE": str(tmp_path / "parts"), "UNJAR_MODEL": str(MODEL), "UNJAR_PORT": "0"}
     for more in ({}, {"UNJAR_PROCESSES": "2"}):
         done = subprocess.run(
             [sys.executable, "server.py"], cwd=ROOT, env=environment | more, capture_output=True, text=True, timeout=WAIT_S
         )
         assert done.returncode == 2
         assert "needs lancedb, which is not installed; pip install -r requirements/lance.txt" in done.stderr
-    done = index(sys.executable, tmp_path, tmp_path / "parts.lance")
+    done = index(sys.executable, tmp_path, tmp_path / "parts")
     assert (done.returncode, "needs lancedb" in done.stderr) == (2, True)
