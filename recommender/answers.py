@@ -261,7 +261,8 @@ def _shape(heights: Array) -> Json:
 def _drawing(found: Contour, points: int) -> Json:
     return {
         "points": points, "chord": found.chord, "rotation_deg": round(found.rotation_deg, 4), "clockwise": found.clockwise,
-        "nose": list(found.nose),
+        "nose": list(found.nose), "noise": round(100.0 * found.noise, 4), "smoothed": found.smoothed,
+        "crossed": round(100.0 * found.crossed, 4),
     }  # fmt: skip
 
 
