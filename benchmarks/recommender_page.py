@@ -98,6 +98,16 @@ def _better(said: Json) -> Iterator[str]:
     yield "\n" + _text("The same questions among all sections of a package that only training has, most of which may not ship:")
     yield f"| of {wider['sections']} sections | {columns}"
     yield from _ways(wider["ways"])
+    asked = said["asked_by_all"]
+    halves = ["{:+.0f} and {:+.0f} %".format(*ways["the whole catalogue"]["middle_half"]) for ways in (wider["ways"], asked)]
+    yield "\n" + _text(
+        "Who asks makes the difference. Those that may ship are either far from their best, which lifts the mean, or near it,",
+        f"which lowers the median: half of what they gain lies between {halves[0]}. The study whose figures are this product's",
+        "bounds (+22.3 % in the median, +26.5 % in the mean, 99.2 % feasible) let 249 sections ask and does not say which.",
+        f"Where every one of them asks, half of the gains lie between {halves[1]}:",
+    )
+    yield f"| asked by all {wider['sections']} | {columns}"
+    yield from _ways(asked)
     yield _measured(said)
 
 
