@@ -152,7 +152,8 @@ def _speed(said: Json) -> Iterator[str]:
     yield "| address | p50 | p99 | answer |"
     yield "|---|---|---|---|"
     for path, row in said["addresses"].items():
-        yield f"| `{path}` | {row['p50_ms']:.1f} ms | {row['p99_ms']:.1f} ms | {row['bytes'] / 1000:.1f} kB |"
+        address, _, more = path.partition(" ")
+        yield f"| {f'`{address}` {more}'.strip()} | {row['p50_ms']:.1f} ms | {row['p99_ms']:.1f} ms | {row['bytes'] / 1000:.1f} kB |"
     yield (
         "\n"
         + _text(

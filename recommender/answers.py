@@ -16,6 +16,7 @@ from recommender.catalogue import SHAPE
 from recommender.contour import Array, Contour
 from recommender.drawing import ContourRefused
 from recommender.polar import Flight
+from recommender.questions import Flown
 from recommender.recommendation import Rows, Scored
 from recommender.requirements import Candidates, Requirements
 from recommender.trailing import Extension
@@ -90,6 +91,16 @@ def encode(shop: Workshop, section: Given) -> Json:
         "residual": round(100.0 * float(np.sqrt(np.mean((rebuilt - section.heights) ** 2))), 5),
         "novelty": {"distance": round(distance, 3), "percentile": round(percentile, 1)},
     }
+
+
+def followed(shop: Workshop, section: Given, k: int | None, flown: Flown | None) -> Json:
+    """What `encode` says, and in the same answer what `similar` and `polars` do where they are asked too."""
+    said = encode(shop, section)
+    if k is not None:
+        said["similar"] = similar(shop, section, k)
+    if flown is not None:
+        said["polar"] = polars(shop, section, flown.reynolds, flown.n_crit, flown.alphas)
+    return said
 
 
 def similar(shop: Workshop, section: Given, k: int) -> Json:
