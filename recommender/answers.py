@@ -18,6 +18,7 @@ from recommender.drawing import ContourRefused
 from recommender.large import PREFIX
 from recommender.matching import Match
 from recommender.polar import Flight
+from recommender.questions import Flown
 from recommender.recommendation import Rows, Scored
 from recommender.requirements import Candidates, Requirements
 from recommender.trailing import Extension
@@ -95,6 +96,16 @@ def encode(shop: Workshop, section: Given) -> Json:
         "residual": round(100.0 * float(np.sqrt(np.mean((rebuilt - section.heights) ** 2))), 5),
         "novelty": {"distance": round(distance, 3), "percentile": round(percentile, 1)},
     }
+
+
+def followed(shop: Workshop, section: Given, k: int | None, flown: Flown | None) -> Json:
+    """What `encode` says, and in the same answer what `similar` and `polars` do where they are asked too."""
+    said = encode(shop, section)
+    if k is not None:
+        said["similar"] = similar(shop, section, k)
+    if flown is not None:
+        said["polar"] = polars(shop, section, flown.reynolds, flown.n_crit, flown.alphas)
+    return said
 
 
 def similar(shop: Workshop, section: Given, k: int) -> Json:
@@ -286,7 +297,8 @@ def _shape(heights: Array) -> Json:
 def _drawing(found: Contour, points: int) -> Json:
     return {
         "points": points, "chord": found.chord, "rotation_deg": round(found.rotation_deg, 4), "clockwise": found.clockwise,
-        "nose": list(found.nose),
+        "nose": list(found.nose), "noise": round(100.0 * found.noise, 4), "smoothed": found.smoothed,
+        "crossed": round(100.0 * found.crossed, 4),
     }  # fmt: skip
 
 

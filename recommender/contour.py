@@ -7,13 +7,14 @@ Puts an outline into the one frame the encoder knows: nose at the origin, chord 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.crossing import crossing
 from recommender.drawing import POINTS_MAX, POINTS_MIN, SIZE_MAX, Array, ContourRefused, require_count, require_finite
+from recommender.smoothing import steadied
 
 __all__ = ["SIDE", "STATIONS", "Array", "Contour", "ContourRefused", "at_stations", "normalise", "outline"]
 
@@ -24,6 +25,10 @@ TRAILING_GAP_MAX = 0.05
 # Noise of 0.1 % chord makes thin trailing edges cross and dense points step back by this much; more is a wrong outline.
 CROSSING_MAX = 0.005
 BACKTRACK_MAX = 0.01
+# What was smoothed may cross by so many deviations of its noise where tails are thin, and its points tie knots so high.
+CROSSING_DEVIATIONS, REAR, LOBE_DEVIATIONS = 3.0, 0.9, 8.0
+# Closed surfaces cross by rounding, which stays as it is.
+CLOSED = 1e-4
 # The same noise ties knots into dense points and thin tails: an outline may cross itself where what it cuts off is this low.
 LOBE_MAX = 0.02
 _SAMPLES = 4000
@@ -32,7 +37,10 @@ _NEAR_END = 5  # the fifth station from an end lies 1 % of chord from it
 
 @dataclass(frozen=True)
 class Contour:
-    """A normalised outline and what was done to it. Lengths are in chords except `chord` and `nose`, in the drawing's unit."""
+    """A normalised outline and what was done to it. Lengths are in chords except `chord` and `nose`, in the drawing's unit.
+
+    noise: one standard deviation of the points; crossed: by how much the surfaces did, which are closed there.
+    """
 
     heights: Array
     thickness: float
@@ -41,6 +49,9 @@ class Contour:
     nose: tuple[float, float]
     rotation_deg: float
     clockwise: bool
+    noise: float
+    smoothed: bool
+    crossed: float = 0.0
 
     @property
     def upper(self) -> Array:
@@ -57,7 +68,8 @@ def normalise(points: Array) -> Contour:
     Raises ContourRefused where the points do not describe one airfoil 3 to 35 % thick.
     """
     distinct, numbers = _distinct(points)
-    spline = _Spline(distinct)
+    steady, noise, smoothed = steadied(distinct)
+    spline = _Spline(steady)
     tail = (spline.at(0.0) + spline.at(spline.length)) / 2.0
     nose_at = _nose(spline, tail)
     nose = spline.at(nose_at)
@@ -77,10 +89,12 @@ def normalise(points: Array) -> Contour:
         nose=(float(nose[0]), float(nose[1])),
         rotation_deg=math.degrees(math.atan2(sine, cosine)),
         clockwise=clockwise,
+        noise=noise,
+        smoothed=smoothed,
     )
     _check(contour)
-    _check_crossing((distinct - nose) @ frame, numbers)
-    return contour
+    _check_crossing((distinct - nose) @ frame, numbers, max(LOBE_MAX, LOBE_DEVIATIONS * noise) if smoothed else LOBE_MAX)
+    return _closed(contour)
 
 
 def outline(heights: Array) -> Array:
@@ -91,8 +105,10 @@ def outline(heights: Array) -> Array:
 
 def _check(contour: Contour) -> None:
     crossing = contour.lower - contour.upper
-    worst = int(crossing.argmax())
-    if crossing[worst] > CROSSING_MAX:
+    by_noise = CROSSING_DEVIATIONS * contour.noise if contour.smoothed else 0.0
+    allowed = np.maximum(CROSSING_MAX, by_noise * (STATIONS >= REAR))
+    worst = int((crossing - allowed).argmax())
+    if crossing[worst] > allowed[worst]:
         found = f"surfaces cross by {crossing[worst]:.2%} of chord"
         hint = "expected the points in order, once around from the trailing edge"
         raise ContourRefused("surfaces_cross", f"x/c = {STATIONS[worst]:.3f}", f"{found}, {hint}")
@@ -110,8 +126,18 @@ def _check(contour: Contour) -> None:
         raise ContourRefused("nose_first", "first point", f"the outline starts at the rounder end; {hint}")
 
 
-def _check_crossing(points: Array, numbers: NDArray[np.intp]) -> None:
-    found = crossing(points, LOBE_MAX)
+def _closed(contour: Contour) -> Contour:
+    """Surfaces that cross a little are one line there, halfway."""
+    crossed = float((contour.lower - contour.upper).max())
+    if crossed <= CLOSED:
+        return contour
+    middle = (contour.upper + contour.lower) / 2.0
+    heights = np.concatenate([np.maximum(contour.upper, middle), np.minimum(contour.lower, middle)])
+    return replace(contour, heights=heights, crossed=crossed)
+
+
+def _check_crossing(points: Array, numbers: NDArray[np.intp], low: float) -> None:
+    found = crossing(points, low)
     if found:
         first, second, (x, y) = found
         where = f"points {numbers[first] + 1} and {numbers[second] + 1}"

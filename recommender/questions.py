@@ -63,20 +63,7 @@ def _several(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
-class Encode(_Strict):
-    model_config = ConfigDict(json_schema_extra={"example": {"shape": _SAMPLE}})
-    shape: Shape
-
-
-class Similar(_Strict):
-    model_config = ConfigDict(json_schema_extra={"example": {"shape": _SAMPLE, "k": 5}})
-    shape: Shape
-    k: Annotated[int, Field(ge=1, le=100)] = 10
-
-
-class Polars(_Strict):
-    model_config = ConfigDict(json_schema_extra={"example": {"shape": _SAMPLE, "reynolds": [1e5, 1e6], "alphas": [0, 4, 8]}})
-    shape: Shape
+class Flown(_Strict):
     reynolds: Annotated[
         list[Reynolds], BeforeValidator(_several), Field(min_length=1, max_length=5, description="or one number")
     ] = [1e6]
@@ -85,6 +72,24 @@ class Polars(_Strict):
         list[Annotated[float, Field(ge=ALPHA_MIN, le=ALPHA_MAX)]] | None,
         Field(min_length=1, max_length=181, description="degrees; else -6 to 16 by halves"),
     ] = None
+
+
+class Polars(Flown):
+    model_config = ConfigDict(json_schema_extra={"example": {"shape": _SAMPLE, "reynolds": [1e5, 1e6], "alphas": [0, 4, 8]}})
+    shape: Shape
+
+
+class Encode(_Strict):
+    model_config = ConfigDict(json_schema_extra={"example": {"shape": _SAMPLE}})
+    shape: Shape
+    similar: Annotated[int | None, Field(ge=1, le=100, description="so many nearest parts too, as /v1/similar tells")] = None
+    polar: Annotated[Flown | None, Field(description="its polar there too, as /v1/polar tells")] = None
+
+
+class Similar(_Strict):
+    model_config = ConfigDict(json_schema_extra={"example": {"shape": _SAMPLE, "k": 5}})
+    shape: Shape
+    k: Annotated[int, Field(ge=1, le=100)] = 10
 
 
 class Recommend(_Strict):

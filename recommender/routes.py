@@ -185,8 +185,14 @@ ANSWERS = {**schema.answers("Error"), 200: {"description": "The answer"}}
 def _add_shapes(app: FastAPI, desk: Desk) -> None:
     @app.post("/v1/encode", tags=["recommender"], responses=ANSWERS)
     async def encode(request: Request, asked: questions.Encode) -> Response:
-        """A drawing in the encoder's frame: its 130 heights, coordinates, measures, and how unlike known parts it is."""
-        return await desk.say(request, lambda shop: answers.encode(shop, answers.given(shop, asked.shape.model_dump())))
+        """A drawing in the encoder's frame: its 130 heights, coordinates, measures, and how unlike known parts it is.
+
+        Who follows a moving hand asks for neighbours and polar in the same question.
+        """
+        return await desk.say(
+            request,
+            lambda shop: answers.followed(shop, answers.given(shop, asked.shape.model_dump()), asked.similar, asked.polar),
+        )
 
     @app.post("/v1/similar", tags=["recommender"], responses=ANSWERS)
     async def similar(request: Request, asked: questions.Similar) -> Response:

@@ -1,10 +1,10 @@
-// How do coordinates, neighbours and polar follow the hand? Rounds of three questions; of the shapes that wait the latest wins.
-// Every round leaves a performance measure "interaction": from the hand's move to the last of the three answers on the page.
+// How do coordinates, neighbours and polar follow the hand? One question for all three; of the shapes that wait the latest wins.
+// Every round leaves a performance measure "interaction": from the hand's move to all three on the page.
 
 import { $, button, html, number } from "./dom.js";
 import { clear, fault, say } from "./notices.js";
 import { polarQuestion, showPolar } from "./performance.js";
-import { ask, lane } from "./server.js";
+import { Refused, ask, lane } from "./server.js";
 import { SIDE, rounded } from "./shape.js";
 import { on, overlay, replace, state, tell } from "./store.js";
 
@@ -20,21 +20,38 @@ export function startLive() {
 
 async function round(at) {
   const asked = rounded(state.heights);
-  const shape = { heights: asked };
-  const faults = await Promise.all([
-    render(ask("/v1/encode", { shape }), (answer) => showFacts(answer, asked), $("drawing-fault")),
-    render(ask("/v1/similar", { shape, k: NEIGHBOURS }), showNeighbours, $("drawing-fault")),
-    render(ask("/v1/polar", polarQuestion(asked)), showPolar, $("performance-fault")),
-  ]);
-  const failed = faults.filter(Boolean);
-  // A shape that is refused is refused by all three; its reason is shown once, at the drawing.
-  failed.filter(({ error }, i) => failed.findIndex((other) => other.error.message === error.message) === i)
-    .forEach(({ error, place }) => { fault(place, error); place.dataset.live = error.message; });
-  if (failed.length) return;
+  const { shape, ...flown } = polarQuestion(asked);
+  try {
+    const { answer } = await ask("/v1/encode", { shape, similar: NEIGHBOURS, polar: flown });
+    showFacts(answer, asked);
+    showNeighbours(answer.similar);
+    showPolar(answer.polar);
+  } catch (error) {
+    await apart(asked, error);
+    return;
+  }
   // What a file or a link did wrong stays until the drawing is another.
   if ($("drawing-fault").dataset.live === $("drawing-fault").textContent) clear($("drawing-fault"));
   performance.measure("interaction", { start: at, end: performance.now() });
   if (performance.getEntriesByName("interaction").length > KEPT) performance.clearMeasures("interaction");
+}
+
+// Of one question only one part may be refused, as a Reynolds number is: asked apart, the others are answered still.
+async function apart(asked, error) {
+  if (!(error instanceof Refused)) { report([{ error, place: $("drawing-fault") }]); return; }
+  const shape = { heights: asked };
+  report(await Promise.all([
+    render(ask("/v1/encode", { shape }), (answer) => showFacts(answer, asked), $("drawing-fault")),
+    render(ask("/v1/similar", { shape, k: NEIGHBOURS }), showNeighbours, $("drawing-fault")),
+    render(ask("/v1/polar", polarQuestion(asked)), showPolar, $("performance-fault")),
+  ]));
+}
+
+// A shape that is refused is refused by all three; its reason is shown once, at the drawing.
+function report(faults) {
+  const failed = faults.filter(Boolean);
+  failed.filter(({ error }, i) => failed.findIndex((other) => other.error.message === error.message) === i)
+    .forEach(({ error, place }) => { fault(place, error); place.dataset.live = error.message; });
 }
 
 async function render(question, show, place) {

@@ -89,7 +89,9 @@ function asDrawn(drawing) {
   if (!drawing) return "";
   const turned = Math.abs(drawing.rotation_deg) >= 0.05 ? `, turned back by ${number(drawing.rotation_deg, 1)}°` : "";
   const reversed = drawing.clockwise ? ", drawn clockwise" : "";
-  return `: ${drawing.points} points, chord ${Number(drawing.chord.toPrecision(4))}${turned}${reversed}`;
+  const smoothed = drawing.smoothed ? `, smoothed: the points shake by ${number(drawing.noise, 1)} % chord` : "";
+  const crossed = drawing.crossed ? `, closed where its surfaces crossed by ${number(drawing.crossed, 2)} % chord` : "";
+  return `: ${drawing.points} points, chord ${Number(drawing.chord.toPrecision(4))}${turned}${reversed}${smoothed}${crossed}`;
 }
 
 function offerSamples() {

@@ -10,23 +10,27 @@ const MARGIN_EM = { left: 3, right: 0.8, top: 1, bottom: 2.3 };
 export function makePlot(board, label) {
   const readout = html("p", { class: "readout", "aria-hidden": true });
   const marks = svg("g", {});
-  const plot = { board, spec: null, scale: null, readout, marks };
+  const plot = { board, spec: null, scale: null, readout, marks, width: 0, height: 0, em: 16 };
   board.setAttribute("role", "img");
   board.setAttribute("aria-label", label);
   board.after(readout);
-  new ResizeObserver(() => { if (plot.spec) render(plot); }).observe(board);
+  new ResizeObserver(() => { measure(plot); render(plot); }).observe(board);
   board.addEventListener("pointermove", (event) => point(plot, event));
   board.addEventListener("pointerleave", () => { readout.textContent = ""; marks.replaceChildren(); });
   return (spec) => { plot.spec = spec; render(plot); };
 }
 
-function render(plot) {
-  const { board, spec } = plot;
-  const width = board.clientWidth;
-  const height = board.clientHeight;
-  if (!width || !height) return;
-  board.setAttribute("viewBox", `0 0 ${width} ${height}`);
+// Only when the size changes: a question for it between two drawings makes the browser lay out the whole page.
+function measure(plot) {
+  const { board } = plot;
   const em = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+  Object.assign(plot, { width: board.clientWidth, height: board.clientHeight, em });
+  board.setAttribute("viewBox", `0 0 ${plot.width} ${plot.height}`);
+}
+
+function render(plot) {
+  const { board, spec, width, height, em } = plot;
+  if (!spec || !width || !height) return;
   const margin = Object.fromEntries(Object.entries(MARGIN_EM).map(([side, size]) => [side, size * em]));
   const frame = { width, height, margin, em };
   const x = axis(spec.x, margin.left, width - margin.right, Math.max(3, Math.floor(width / 90)));

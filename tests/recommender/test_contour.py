@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender.contour import CROSSING_MAX, LOBE_MAX, SIDE, STATIONS, ContourRefused, normalise, outline
+from recommender.contour import LOBE_MAX, SIDE, STATIONS, ContourRefused, normalise, outline
 from recommender.drawing import read
+from recommender.geometry import fault
 from tests.recommender.sections import NACA0012, NACA4412, naca
 
 Array = NDArray[np.float64]
@@ -192,7 +193,19 @@ def test_noise_of_a_thousandth_is_accepted_though_it_ties_knots(points: int, see
     drawn = section + np.random.default_rng(seed).normal(scale=0.001, size=section.shape)
     contour = normalise(drawn)
     assert np.abs(contour.heights - normalise(section).heights).max() < 0.02
-    assert (contour.lower - contour.upper).max() <= CROSSING_MAX
+    assert fault(contour.heights) is None
+
+
+@pytest.mark.parametrize("share", [0.002, 0.004])
+def test_surfaces_that_cross_a_little_are_closed_halfway_and_that_is_said(share: float) -> None:
+    """Found by reading: such a drawing was taken, and then refused as no section by whoever was asked about its heights."""
+    crossed = NACA0012.copy()
+    crossed[:, 1] -= np.where(np.arange(len(crossed)) < 79, 0.5, -0.5) * share * np.maximum(0.0, crossed[:, 0] - 0.9) / 0.1
+    contour = normalise(crossed)
+    assert contour.crossed == pytest.approx(share, rel=0.05)
+    assert (contour.upper - contour.lower).min() >= -1e-12
+    assert np.abs(contour.heights - normalise(NACA0012).heights).max() < share
+    assert normalise(NACA0012).crossed == 0.0
 
 
 @pytest.mark.parametrize(("height", "code"), [(LOBE_MAX / 2, None), (LOBE_MAX * 2, "self_intersection")])

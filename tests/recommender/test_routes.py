@@ -92,6 +92,25 @@ def test_a_drawing_is_known_again(web: httpx.Client) -> None:
     assert found["parts"][0]["distance"] < 0.02 < found["parts"][1]["distance"]
 
 
+def test_neighbours_and_polar_come_in_the_same_answer_for_who_asks(web: httpx.Client) -> None:
+    alone = {path: ask(web, path, QUESTIONS[path]) for path in ("/v1/encode", "/v1/similar", "/v1/polar")}
+    flown = {name: value for name, value in QUESTIONS["/v1/polar"].items() if name != "shape"}
+    together = ask(web, "/v1/encode", {"shape": SHAPE, "similar": 3, "polar": flown})
+    assert together == alone["/v1/encode"] | {"similar": alone["/v1/similar"], "polar": alone["/v1/polar"]}
+    assert "polar.shape: " in refused(web, "/v1/encode", {"shape": SHAPE, "polar": {"shape": SHAPE}}, "invalid_input")
+
+
+def test_what_a_shaky_hand_drew_is_said_to_be_smoothed_and_is_a_section_at_every_address(web: httpx.Client) -> None:
+    points = outline(KNOWN[100]) + np.random.default_rng(2).normal(scale=0.004, size=(129, 2))
+    said = ask(web, "/v1/encode", {"shape": {"points": points.tolist()}})
+    assert said["drawing"]["smoothed"]
+    assert said["drawing"]["noise"] == pytest.approx(0.4, rel=0.3)
+    found = ask(web, "/v1/similar", {"shape": {"heights": said["heights"]}, "k": 1})["parts"][0]
+    assert found["id"] == load().id[100]
+    steady = ask(web, "/v1/encode", {"shape": {"points": outline(KNOWN[100]).tolist()}})["drawing"]
+    assert (steady["smoothed"], steady["crossed"]) == (False, 0.0)
+
+
 @pytest.mark.parametrize("way", ["points", "heights", "latent", "part"])
 def test_the_same_section_said_in_another_way_is_the_same(web: httpx.Client, way: str) -> None:
     part = web.get("/v1/catalogue/naca2412").json()
