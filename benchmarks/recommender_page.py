@@ -153,7 +153,8 @@ def _speed(said: Json) -> Iterator[str]:
     yield "|---|---|---|---|"
     for path, row in said["addresses"].items():
         address, _, more = path.partition(" ")
-        yield f"| {f'`{address}` {more}'.strip()} | {row['p50_ms']:.1f} ms | {row['p99_ms']:.1f} ms | {row['bytes'] / 1000:.1f} kB |"
+        asked = f"`{address}` {more}".strip()
+        yield f"| {asked} | {row['p50_ms']:.1f} ms | {row['p99_ms']:.1f} ms | {row['bytes'] / 1000:.1f} kB |"
     yield (
         "\n"
         + _text(

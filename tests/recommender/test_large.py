@@ -238,7 +238,7 @@ def test_a_catalogue_in_an_object_store_answers_as_on_a_disk(
         # LanceDB reads the first of the endpoints, pyarrow the second.
         store = {"AWS_ENDPOINT": endpoint, "AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
         store |= {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
-        done = index(python, answered, address, **store)
+        done = index(python, answered, address, MODEL, **store)
         assert (done.returncode, done.stdout) == (0, f"{address}: {SIZE:,} parts\n"), done.stderr
         running = start(MODEL.read_bytes(), name="model", python=python, UNJAR_CATALOGUE=address, **store)
         with httpx.Client(base_url=running.url, timeout=WAIT_S) as afar:
