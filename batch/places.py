@@ -58,8 +58,10 @@ class Place:
         root = root.rstrip("/")
         if isinstance(store, fs.LocalFileSystem):
             return cls(store, root)
-        from batch.buckets import Bucket
-
+        try:
+            from batch.buckets import Bucket
+        except ModuleNotFoundError as error:
+            raise Retryable(f"{root}: in a store needs {error.name}, which requirements/batch.txt has") from None
         return cls(store, root, Bucket.of(text, root.partition("/")[0], getattr(store, "region", "")))
 
     def holds(self, other: "Place") -> bool:

@@ -369,6 +369,13 @@ def test_a_file_address_is_a_disk(linear: Path, folder: Path, tmp_path: Path) ->
     assert not verified(folder, tmp_path / "out").faults
 
 
+def test_a_store_without_its_library_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    monkeypatch.delitem(sys.modules, "batch.buckets", raising=False)
+    with pytest.raises(Retryable, match=r"needs obstore, which requirements/batch\.txt has"):
+        Place.of("s3://b/f?region=eu-west-1")
+
+
 def test_a_run_on_disks_loads_no_store(tmp_path: Path) -> None:
     code = f"import sys; from batch.places import Place; Place.of({str(tmp_path)!r}).names(); print('obstore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True).stdout == b"False\n"
