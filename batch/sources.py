@@ -19,7 +19,7 @@ from batch.manifest import File, Manifest, Unit
 from batch.places import Place
 from serving.signature import Array, Signature
 
-PIECE = 16384
+PIECE = 8192
 KINDS = {"parquet": "parquet", "pq": "parquet", "csv": "csv", "npy": "npy"}
 CSV_BLOCK = 8 << 20
 # So many rows are counted in bins, about: all would take as long as to answer them, and these tell a shift.

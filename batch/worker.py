@@ -7,7 +7,8 @@ more; what it writes then is as good as any.
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
@@ -36,13 +37,11 @@ def work(given: Namespace, lines: Iterable[str] = sys.stdin, told: TextIO = sys.
     except (Hopeless, Retryable) as error:
         tell(unit=None, **_failure(error))
         return 1 if isinstance(error, Hopeless) else 2
-    tell(unit=None)
-    asked: dict[str, Callable[..., dict[str, object]]]
-    asked = {"plan": worker.plan, "encode": worker.encode, "finish": worker.finish}
+    tell()
     for line in lines:
         question, *about = json.loads(line)
         try:
-            tell(**asked[question](*about))
+            tell(**getattr(worker, question)(*about))
         except (Hopeless, Retryable) as error:
             tell(unit=about[0] if question == "encode" else None, **_failure(error))
     return 0
@@ -58,6 +57,8 @@ class Worker:
             raise Hopeless(f"{self.out.root}: IN and OUT lie in each other; give another folder")
         self.source, self.names = asked_for.inputs()
         self.model, self.given = verified(given.model), given
+        self._showing = ThreadPoolExecutor(1)
+        self._last: Future[dict[str, str]] = self._showing.submit(dict)
 
     def plan(self) -> dict[str, object]:
         given = self.given
@@ -68,10 +69,16 @@ class Worker:
         return {"manifest": manifest.content.decode()}
 
     def encode(self, index: int) -> dict[str, object]:
-        return {"digest": self._shards.encode(self._shards.manifest.units[index])}
+        """Makes a part's file; while the next is made, the disk has time for it. Returns the digest of the one before."""
+        show = self._shards.make(self._shards.manifest.units[index])
+        before, self._last = self._last, self._showing.submit(lambda: {str(index): show()})
+        return {"digests": before.result()}
+
+    def rest(self) -> dict[str, object]:
+        return {"digests": self._last.result()}
 
     def finish(self, digests: Mapping[str, str]) -> dict[str, object]:
-        """digests: those known, of parts by their number."""
+        """digests: those known, by the number of the part."""
         known = {int(index): digest for index, digest in digests.items()}
         with self.out.asked(""):
             return {"done": success.finish(self._shards.manifest, self.out, known)}
