@@ -40,7 +40,6 @@ def encode(given: argparse.Namespace) -> int:
 def work(given: argparse.Namespace) -> int:
     # It ends with its driver's pipe; a signal for the whole group is the driver's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     # What is loaded now stays until the end, so it need not be looked through for what may go.
     gc.disable()
     from batch import worker

@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,20 +73,25 @@ def present(manifest: Manifest, out: Place, unit: Unit) -> Footer | None:
 
 
 class Part:
-    """A Parquet file in the making, which `undo` takes back."""
+    """A Parquet file in the making, which `undo` takes back. It is not begun before `ready` has returned."""
 
-    def __init__(self, out: Place, name: str, schema: Any, undo: contextlib.ExitStack) -> None:
-        texts = [field.name for field in schema if is_text(field.type)]
-        plain = [field.name for field in schema if not is_list(field.type) and not pa.types.is_floating(field.type)]
-        self._draft = Draft(out, name)
-        undo.callback(self._draft.discard)
+    def __init__(self, out: Place, undo: contextlib.ExitStack, ready: Callable[[], object], name: str, schema: Any) -> None:
+        self._out, self._undo, self._ready, self._name, self._schema = out, undo, ready, name, schema
+        self._writer: Any = None
+        self._waiting: list[Any] = []
+        self.rows = 0
+
+    def _begin(self) -> None:
+        self._ready()
+        self._draft = Draft(self._out, self._name)
+        self._undo.callback(self._draft.discard)
+        texts = [field.name for field in self._schema if is_text(field.type)]
+        plain = [field.name for field in self._schema if not is_list(field.type) and not pa.types.is_floating(field.type)]
         # Numbers of answers repeat too seldom for a dictionary, are too random for a codec, and nobody looks for them by their
         # bounds.
         chosen = {"use_dictionary": texts, "compression": dict.fromkeys(plain, "snappy"), "write_statistics": ["id"]}
-        self._writer = pq.ParquetWriter(self._draft, schema, **chosen)
-        undo.callback(self._close)
-        self._waiting: list[Any] = []
-        self.rows = 0
+        self._writer = pq.ParquetWriter(self._draft, self._schema, **chosen)
+        self._undo.callback(self._close)
 
     def add(self, batch: Any) -> None:
         self.rows += batch.num_rows
@@ -94,6 +100,8 @@ class Part:
             self.flush()
 
     def flush(self) -> None:
+        if self._writer is None:
+            self._begin()
         if self._waiting:
             table = pa.Table.from_batches(self._waiting)
             self._waiting = []
@@ -147,16 +155,18 @@ class Shards:
         """Returns the SHA-256 of the part's file, empty when it was there. Raises Hopeless or Retryable."""
         return self.make(unit)()
 
-    def make(self, unit: Unit) -> Callable[[], str]:
-        """All of `encode` but to wait for the disk and to show the file, which what it returns does."""
+    def make(self, unit: Unit, ready: Callable[[], object] = lambda: None) -> Callable[[], str]:
+        """All of `encode` but to wait for the disk and to show the file, which what it returns does.
+
+        Until `ready` has returned nothing is written, rows are only answered.
+        """
         manifest, digest = self.manifest, self.manifest.unit_digest(unit)
         if present(manifest, self.out, unit) is not None:
             return str
         self._expect_unchanged(unit)
         said = {MODEL: self.model.digest.encode(), UNIT: digest.encode()}
         with contextlib.ExitStack() as undo, self.out.asked(manifest.name(unit)):
-            parts = [Part(self.out, manifest.name(unit), self._schema(said), undo)]
-            counted = self._fill(unit, parts, said, undo)
+            parts, counted = self._filled(unit, said, partial(Part, self.out, undo, ready))
             self._expect_unchanged(unit)
             answered, quarantined = parts[0].rows, sum(part.rows for part in parts[1:])
             if answered + quarantined != unit.rows:
@@ -174,9 +184,9 @@ class Shards:
 
         return show
 
-    def _fill(self, unit: Unit, parts: list[Part], said: dict[bytes, bytes], undo: contextlib.ExitStack) -> Counted:
-        """parts: the one for answers; gets another when there is a refused row."""
-        counted = Counted(self.model, self.manifest.every)
+    def _filled(self, unit: Unit, said: dict[bytes, bytes], part: Callable[[str, Any], Part]) -> tuple[list[Part], Counted]:
+        """The part for answers, and another when there is a refused row."""
+        parts, counted = [part(self.manifest.name(unit), self._schema(said))], Counted(self.model, self.manifest.every)
         for piece in sources.pieces(self.manifest, self.source, unit, self.model.signature):
             if len(piece.at):
                 rows, feeds, answers = answer(self.model, piece.feeds, piece.reasons)
@@ -187,9 +197,9 @@ class Shards:
                     counted.add(piece.at[rows] - unit.start + unit.first, feeds, answers)
             if piece.reasons or piece.broken:
                 if len(parts) == 1:
-                    parts.append(Part(self.out, self.manifest.quarantine(unit), self._refused_schema(said), undo))
+                    parts.append(part(self.manifest.quarantine(unit), self._refused_schema(said)))
                 parts[1].add(self._refused(unit, piece, said))
-        return counted
+        return parts, counted
 
     def _schema(self, said: dict[bytes, bytes]) -> Any:
         kinds = {"id": self.id_type} | {tensor.name: column_type(tensor) for tensor in self.model.signature.outputs}

@@ -5,6 +5,7 @@ more; what it writes then is as good as any.
 """
 
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
@@ -30,7 +31,12 @@ def work(given: Namespace, lines: Iterable[str] = sys.stdin, told: TextIO = sys.
     pa.set_cpu_count(1)
 
     def tell(**said: object) -> None:
-        print(json.dumps(said), file=told, flush=True)
+        try:
+            print(json.dumps(said), file=told, flush=True)
+        except BrokenPipeError:
+            # Its driver is gone. What it has in hand it ends, and tells nobody.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), told.fileno())
+            raise SystemExit(2) from None
 
     try:
         worker = Worker(given)
@@ -69,9 +75,10 @@ class Worker:
         return {"manifest": manifest.content.decode()}
 
     def encode(self, index: int) -> dict[str, object]:
-        """Makes a part's file; while the next is made, the disk has time for it. Returns the digest of the one before."""
-        show = self._shards.make(self._shards.manifest.units[index])
-        before, self._last = self._last, self._showing.submit(lambda: {str(index): show()})
+        """Makes a part's file, which is shown while rows of the next are answered. Returns the digest of the one before."""
+        before = self._last
+        show = self._shards.make(self._shards.manifest.units[index], before.result)
+        self._last = self._showing.submit(lambda: {str(index): show()})
         return {"digests": before.result()}
 
     def rest(self) -> dict[str, object]:

@@ -43,10 +43,10 @@ def test_a_part_is_made_while_the_disk_confirms_the_one_before(
     begun, made, sync = [threading.Event() for _ in range(3)], Shards.make, os.fsync
     seen: list[list[str]] = []
 
-    def make(self: Shards, unit: Any) -> Any:
+    def make(self: Shards, unit: Any, ready: Any) -> Any:
         begun[unit.index].set()
         seen.append(shown(tmp_path / "out"))
-        return made(self, unit)
+        return made(self, unit, ready)
 
     def fsync(descriptor: int) -> None:
         if not os.readlink(f"/proc/self/fd/{descriptor}").endswith("/out"):
@@ -63,6 +63,15 @@ def test_a_part_is_made_while_the_disk_confirms_the_one_before(
     assert list(worker.encode(2)["digests"]) == ["1"]  # type: ignore[call-overload]
     assert list(worker.rest()["digests"]) == ["2"]  # type: ignore[call-overload]
     assert shown(tmp_path / "out") == names
+
+
+def test_nothing_of_a_part_is_written_before_it_may_be(worker: Worker, tmp_path: Path) -> None:
+    seen: list[str] = []
+    shards = worker._shards
+    show = shards.make(shards.manifest.units[0], lambda: seen.extend(path.name for path in (tmp_path / "out").iterdir()))
+    assert seen == ["manifest.json"]
+    show()
+    assert len(shown(tmp_path / "out")) == 1
 
 
 def test_a_disk_that_fails_at_the_last_moment_may_be_tried_again(
