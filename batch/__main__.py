@@ -7,6 +7,7 @@ Exits 0 done, 1 looked at and refused (trying again is of no use), 2 could not l
 """
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -83,9 +84,12 @@ def encode(given: argparse.Namespace, drive: Callable[[driver.Run], None]) -> in
 def work(given: argparse.Namespace) -> int:
     # It ends with its driver's pipe; a signal for the whole group is the driver's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # What is loaded now stays until the end, so it need not be looked through for what may go.
+    gc.disable()
     from batch import worker
 
+    gc.freeze()
+    gc.enable()
     return worker.work(given)
 
 

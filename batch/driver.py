@@ -4,6 +4,7 @@ All of them begin at once and the first one plans, so this one needs neither Arr
 given to another. What is done is counted from OUT, so it is right after a restart and with several drivers at once.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -21,7 +22,6 @@ from batch.manifest import Manifest
 
 TRIES = 8
 LOOK_S = 1.0
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -30,11 +30,11 @@ class Run:
 
     out: str
     share: tuple[int, int]
-    say: Say
+    say: Callable[[str], None]
     progress: "Progress | None" = None
     # The numbers of parts, and what a worker is called that has one in hand.
     left: "queue.SimpleQueue[tuple[int, str]]" = field(default_factory=queue.SimpleQueue)
-    digests: dict[int, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     done: dict[str, Any] | None = None
     hopeless: list[str] = field(default_factory=list)
     retryable: list[str] = field(default_factory=list)
@@ -48,25 +48,25 @@ class Run:
     def stop(self) -> None:
         """For a signal: the parts that are being made are given up."""
         self.retryable.append("stopped by a signal; the same command goes on")
-        self.halt()
+        self.tell(stopped=True)
         for worker in list(self.workers):
             worker.process.kill()
 
-    def begun(self, worker: "Worker") -> None:
-        self.workers.add(worker)
-        if self.stopped:
-            worker.process.kill()
-
-    def halt(self) -> None:
+    def tell(self, **news: object) -> None:
         with self.changed:
-            self.stopped = True
+            vars(self).update(news)
             self.changed.notify_all()
+
+    def wait_for(self, true: Callable[[], object]) -> None:
+        """Or until all is given up."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.stopped or true())
 
     def failed(self, error: str, hopeless: bool, unit: int | None) -> None:
         (self.hopeless if hopeless else self.retryable).append(error)
         # What cannot be looked at, or written to, cannot be for the others either.
         if not hopeless or unit is None:
-            self.halt()
+            self.tell(stopped=True)
 
     def ask(self, worker: "Worker", doing: str, *question: object) -> dict[str, Any] | None:
         """None when the worker is gone, which may be tried again. An answer that is an error is noted."""
@@ -90,25 +90,20 @@ class Worker:
 
     def ask(self, *question: object) -> dict[str, Any] | None:
         """None when it is gone."""
-        assert self.process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):
             if not self.greeted:
                 greeting = self._said()
-                if greeting is None or "error" in greeting:
+                self.greeted = greeting is not None and "error" not in greeting
+                if not self.greeted:
                     return greeting
-                self.greeted = True
-            self.process.stdin.write(json.dumps(question) + "\n")
-            self.process.stdin.flush()
+            print(json.dumps(question), file=self.process.stdin, flush=True)
             return self._said()
-        except OSError:
-            return None
+        return None
 
     def _said(self) -> dict[str, Any] | None:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        if not line.endswith("\n"):
-            return None
-        found: dict[str, Any] = json.loads(line)
+        found: dict[str, Any] | None = json.loads(line) if line.endswith("\n") else None
         return found
 
 
@@ -133,8 +128,9 @@ def _serve(run: Run, command: Sequence[str], steps: list[Callable[[Run, Worker],
         while steps and not run.stopped:
             with _begun(command) as process:
                 worker = Worker(process)
-                run.begun(worker)
-                while steps and steps[0](run, worker):
+                # In this order: either this sees that all is given up, or `stop` sees the worker.
+                run.workers.add(worker)
+                while steps and not run.stopped and steps[0](run, worker):
                     del steps[0]
             run.workers.discard(worker)
     except Exception as error:
@@ -153,38 +149,38 @@ def _plan(run: Run, worker: Worker) -> bool:
             run.left.put((unit.index, f"{manifest.files[unit.file].path}: the worker of shard {unit.index}"))
     progress = Progress(manifest, run.out)
     run.say(progress.line())
-    with run.changed:
-        run.progress = progress
-        run.changed.notify_all()
+    run.tell(progress=progress)
     return True
 
 
 def _answer(run: Run, worker: Worker) -> bool:
-    with run.changed:
-        run.changed.wait_for(lambda: run.progress or run.stopped)
+    run.wait_for(lambda: run.progress)
+    # Those that may not be there yet: an answer says that the one before is.
+    asked: list[tuple[int, str]] = []
     while not run.stopped:
-        try:
-            index, doing = run.left.get_nowait()
-        except queue.Empty:
-            # There are fewer parts than workers.
-            if not worker.greeted:
-                worker.process.kill()
-            with run.changed:
-                run.busy -= 1
-                run.changed.notify_all()
-            return True
-        said = run.ask(worker, doing, "encode", index)
+        part = None
+        with contextlib.suppress(queue.Empty):
+            part = run.left.get_nowait()
+            asked.append(part)
+        if not asked:
+            break
+        said = run.ask(worker, asked[-1][1], *(("encode", part[0]) if part else ("rest",)))
         if said is None:
-            run.left.put((index, doing))
+            for one in asked:
+                run.left.put(one)
             return False
-        if "digest" in said:
-            run.digests[index] = str(said["digest"])
-    return False
+        run.digests.update(said.get("digests", {}))
+        asked = [part] if part and "error" not in said else []
+    # There may be fewer parts than workers.
+    if not worker.greeted:
+        worker.process.kill()
+    with run.changed:
+        run.tell(busy=run.busy - 1)
+    return True
 
 
 def _finish(run: Run, worker: Worker) -> bool:
-    with run.changed:
-        run.changed.wait_for(lambda: not run.busy or run.stopped)
+    run.wait_for(lambda: not run.busy)
     if run.hopeless or run.retryable:
         return True
     said = run.ask(worker, "the worker that ends the run", "finish", run.digests)
@@ -193,7 +189,8 @@ def _finish(run: Run, worker: Worker) -> bool:
 
 
 def _begun(command: Sequence[str]) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # Arrow's allocator would give memory back and ask for it again all the time, and Linux would zero it each time.
+    environment = {"MIMALLOC_PURGE_DELAY": "-1", **os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
@@ -224,8 +221,6 @@ def _names(out: str) -> Sequence[str]:
         return Place.of(out).names()
     try:
         return os.listdir(out)
-    except FileNotFoundError:
-        return []
     except OSError as error:
         raise sorted_out(error, out, True) from None
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch.errors import Hopeless
 from serving.signature import Array, Signature, Tensor, widens
@@ -110,10 +109,11 @@ def read(batch: Any, columns: Mapping[str, Sequence[str]], signature: Signature)
 
 
 def _vectors(column: Any, tensor: Tensor, name: str, reasons: Reasons) -> Array:
-    size, kind = width(tensor), column.type
-    lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy(zero_copy_only=False)
+    size = width(tensor)
+    fixed = pa.types.is_fixed_size_list(column.type)
+    lengths = np.full(len(column), size) if fixed else np.diff(column.offsets.to_numpy())
     right = lengths == size
-    if pa.types.is_fixed_size_list(kind):
+    if column.null_count:
         right &= column.is_valid().to_numpy(zero_copy_only=False)
     if right.all():
         return _numbers(column.flatten(), tensor, name, reasons, size).reshape(-1, size)
@@ -168,6 +168,9 @@ def _parsed(column: Any, wanted: Any, name: str, reasons: Reasons) -> Any:
     try:
         return column.cast(wanted)
     except pa.ArrowInvalid:
+        # A tenth of all that a worker loads, and hardly ever asked for.
+        import pyarrow.compute as pc
+
         column = pc.utf8_trim_whitespace(column)
         column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
     parts: list[Any] = []

@@ -11,7 +11,6 @@ import hashlib
 import io
 import mmap
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -200,7 +199,7 @@ class Draft(io.RawIOBase):
         folder, _, base = self._path.rpartition("/")
         os.makedirs(folder, exist_ok=True)
         while True:
-            self._temporary = f"{folder}/.{base}.{secrets.token_hex(6)}.tmp"
+            self._temporary = f"{folder}/.{base}.{os.urandom(6).hex()}.tmp"
             file = open(self._temporary, "xb", buffering=0)  # noqa: SIM115
             # Who sweeps sees by this that the writer lives; one who came before it has removed the file.
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -3,9 +3,11 @@
 Refused rows are shown first and the answers last: where the answers are, all is.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import pyarrow.parquet as pq
 from batch import sources
 from batch.answering import answer
 from batch.errors import Hopeless, Retryable
-from batch.fitting import width
+from batch.fitting import is_list, is_text, width
 from batch.manifest import Manifest, Unit
 from batch.places import Draft, Place, Seen
 from serving.model import Model
@@ -71,39 +73,46 @@ def present(manifest: Manifest, out: Place, unit: Unit) -> Footer | None:
 
 
 class Part:
-    """A Parquet file in the making."""
+    """A Parquet file in the making, which `undo` takes back. It is not begun before `ready` has returned."""
 
-    def __init__(self, out: Place, name: str, schema: Any) -> None:
-        texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
-        # Numbers of answers repeat too seldom for a dictionary, and nobody looks for them by their bounds.
-        self._draft = Draft(out, name)
-        try:
-            self._writer = pq.ParquetWriter(self._draft, schema, use_dictionary=texts, write_statistics=["id"])
-        except BaseException:
-            self._draft.discard()
-            raise
+    def __init__(self, out: Place, undo: contextlib.ExitStack, ready: Callable[[], object], name: str, schema: Any) -> None:
+        self._out, self._undo, self._ready, self._name, self._schema = out, undo, ready, name, schema
+        self._writer: Any = None
         self._waiting: list[Any] = []
         self.rows = 0
+
+    def _begin(self) -> None:
+        self._ready()
+        self._draft = Draft(self._out, self._name)
+        self._undo.callback(self._draft.discard)
+        texts = [field.name for field in self._schema if is_text(field.type)]
+        plain = [field.name for field in self._schema if not is_list(field.type) and not pa.types.is_floating(field.type)]
+        # Numbers of answers repeat too seldom for a dictionary, are too random for a codec, and nobody looks for them by their
+        # bounds.
+        chosen = {"use_dictionary": texts, "compression": dict.fromkeys(plain, "snappy"), "write_statistics": ["id"]}
+        self._writer = pq.ParquetWriter(self._draft, self._schema, **chosen)
+        self._undo.callback(self._close)
 
     def add(self, batch: Any) -> None:
         self.rows += batch.num_rows
         self._waiting.append(batch)
         if sum(one.num_rows for one in self._waiting) >= GROUP:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        if self._writer is None:
+            self._begin()
         if self._waiting:
             table = pa.Table.from_batches(self._waiting)
             self._waiting = []
             self._writer.write_table(table, row_group_size=max(GROUP, table.num_rows))
 
     def publish(self, said: Mapping[str, Any], seen: Seen) -> str:
-        self._flush()
         self._writer.add_key_value_metadata({COUNTS.decode(): json.dumps(said)})
         self._writer.close()
         return self._draft.publish(seen)
 
-    def discard(self) -> None:
+    def _close(self) -> None:
         self._draft.discard()
         if self._writer.is_open:
             self._writer.close()
@@ -144,36 +153,45 @@ class Shards:
 
     def encode(self, unit: Unit) -> str:
         """Returns the SHA-256 of the part's file, empty when another made it. Raises Hopeless or Retryable."""
+        return self.make(unit)()
+
+    def make(self, unit: Unit, ready: Callable[[], object] = lambda: None) -> Callable[[], str]:
+        """All of `encode` but to wait for the disk and to show the file, which what it returns does.
+
+        Until `ready` has returned nothing is written, rows are only answered.
+        """
         manifest, digest = self.manifest, self.manifest.unit_digest(unit)
         # Before it is looked at: what is found wanting is replaced only while it is still the same.
         seen = [self.out.seen(name) for name in (manifest.name(unit), manifest.quarantine(unit))]
         if present(manifest, self.out, unit) is not None:
-            return ""
+            return str
         self._expect_unchanged(unit)
         said = {MODEL: self.model.digest.encode(), UNIT: digest.encode()}
-        parts: list[Part] = []
-        try:
-            with self.out.asked(manifest.name(unit)):
-                parts.append(Part(self.out, manifest.name(unit), self._schema(said)))
-                counted = self._fill(unit, parts, said)
-                self._expect_unchanged(unit)
-                answered, quarantined = parts[0].rows, sum(part.rows for part in parts[1:])
-                if answered + quarantined != unit.rows:
-                    path = self.source.path(manifest.files[unit.file].path)
-                    raise Hopeless(f"{path}: {answered + quarantined} rows came, expected {unit.rows}")
-                counts: dict[str, Any] = {"rows": unit.rows, "answered": answered, "quarantined": quarantined}
-                counts |= {"counted": counted.rows, "bins": counted.bins()}
+        with contextlib.ExitStack() as undo, self.out.asked(manifest.name(unit)):
+            parts, counted = self._filled(unit, said, partial(Part, self.out, undo, ready))
+            self._expect_unchanged(unit)
+            answered, quarantined = parts[0].rows, sum(part.rows for part in parts[1:])
+            if answered + quarantined != unit.rows:
+                path = self.source.path(manifest.files[unit.file].path)
+                raise Hopeless(f"{path}: {answered + quarantined} rows came, expected {unit.rows}")
+            counts: dict[str, Any] = {"rows": unit.rows, "answered": answered, "quarantined": quarantined}
+            counts |= {"counted": counted.rows, "bins": counted.bins()}
+            for part in parts:
+                part.flush()
+            undo_later = undo.pop_all()
+
+        def show() -> str:
+            with undo_later, self.out.asked(manifest.name(unit)):
                 digests = [part.publish(counts, was) for part, was in reversed(list(zip(parts, seen, strict=False)))]
                 if not all(digests) and present(manifest, self.out, unit) is None:
                     raise Retryable(f"{self.out.path(manifest.name(unit))}: another was first, with something else")
                 return digests[-1]
-        finally:
-            for part in parts:
-                part.discard()
 
-    def _fill(self, unit: Unit, parts: list[Part], said: dict[bytes, bytes]) -> Counted:
-        """parts: the one for answers; gets another when there is a refused row."""
-        counted = Counted(self.model, self.manifest.every)
+        return show
+
+    def _filled(self, unit: Unit, said: dict[bytes, bytes], part: Callable[[str, Any], Part]) -> tuple[list[Part], Counted]:
+        """The part for answers, and another when there is a refused row."""
+        parts, counted = [part(self.manifest.name(unit), self._schema(said))], Counted(self.model, self.manifest.every)
         for piece in sources.pieces(self.manifest, self.source, unit, self.model.signature):
             if len(piece.at):
                 rows, feeds, answers = answer(self.model, piece.feeds, piece.reasons)
@@ -184,13 +202,13 @@ class Shards:
                     counted.add(piece.at[rows] - unit.start + unit.first, feeds, answers)
             if piece.reasons or piece.broken:
                 if len(parts) == 1:
-                    parts.append(Part(self.out, self.manifest.quarantine(unit), self._refused_schema(said)))
+                    parts.append(part(self.manifest.quarantine(unit), self._refused_schema(said)))
                 parts[1].add(self._refused(unit, piece, said))
-        return counted
+        return parts, counted
 
     def _schema(self, said: dict[bytes, bytes]) -> Any:
-        outputs = [pa.field(tensor.name, column_type(tensor)) for tensor in self.model.signature.outputs]
-        return pa.schema([("id", self.id_type), *outputs], said)
+        kinds = {"id": self.id_type} | {tensor.name: column_type(tensor) for tensor in self.model.signature.outputs}
+        return pa.schema([pa.field(name, kind, nullable=False) for name, kind in kinds.items()], said)
 
     def _refused_schema(self, said: dict[bytes, bytes]) -> Any:
         return pa.schema([("id", self.id_type), ("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())], said)
@@ -221,7 +239,7 @@ class Shards:
 def column_type(tensor: Tensor) -> Any:
     kind = pa.string() if tensor.datatype == "BYTES" else pa.from_numpy_dtype(tensor.dtype)
     # One number per row is a plain column.
-    return kind if width(tensor) == 1 else pa.list_(kind, width(tensor))
+    return kind if width(tensor) == 1 else pa.list_(pa.field("element", kind, nullable=False), width(tensor))
 
 
 def to_column(answers: Array, tensor: Tensor) -> Any:

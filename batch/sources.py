@@ -19,7 +19,7 @@ from batch.manifest import File, Manifest, Unit
 from batch.places import Place
 from serving.signature import Array, Signature
 
-PIECE = 16384
+PIECE = 8192
 KINDS = {"parquet": "parquet", "pq": "parquet", "csv": "csv", "npy": "npy", "dat": "dat"}
 # Rows of a part, at least; of outlines, which take longer, contours has its own.
 ROWS = 262_144

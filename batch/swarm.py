@@ -11,6 +11,7 @@ import subprocess
 import time
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from batch import cluster, driver, manifest, success
 from batch.errors import Hopeless, Retryable
 from batch.places import Place
 
+Say = Callable[[str], None]
 REFUSED = ".refused-"
 LOOK_S = 1.0
 TRIES = 30
 STATES = "{{.ID}}\t{{.Name}}\t{{.CurrentState}}"
 
 
-def run(given: Namespace, say: driver.Say, restart_delay: str = "10s") -> dict[str, Any]:
+def run(given: Namespace, say: Say, restart_delay: str = "10s") -> dict[str, Any]:
     """Returns what _SUCCESS.json says. Raises Hopeless with the reasons of those that cannot go on, or Retryable."""
     out = Place.of(given.output)
     Place.of(given.input).inputs()
@@ -121,7 +123,7 @@ def _remove(service: str) -> None:
         time.sleep(LOOK_S)
 
 
-def _wait(service: str, shards: int, folder: str, say: driver.Say) -> str:
+def _wait(service: str, shards: int, folder: str, say: Say) -> str:
     """Until all have ended; returns what is wrong when one of them fails again and again."""
     failed: dict[str, str] = {}
     ended: set[str] = set()

@@ -5,9 +5,11 @@ more; what it writes then is as good as any.
 """
 
 import json
+import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,20 +31,23 @@ def work(given: Namespace, lines: Iterable[str] = sys.stdin, told: TextIO = sys.
     pa.set_cpu_count(1)
 
     def tell(**said: object) -> None:
-        print(json.dumps(said), file=told, flush=True)
+        try:
+            print(json.dumps(said), file=told, flush=True)
+        except BrokenPipeError:
+            # Its driver is gone. What it has in hand it ends, and tells nobody.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), told.fileno())
+            raise SystemExit(2) from None
 
     try:
         worker = Worker(given)
     except (Hopeless, Retryable) as error:
         tell(unit=None, **_failure(error))
         return 1 if isinstance(error, Hopeless) else 2
-    tell(unit=None)
-    asked: dict[str, Callable[..., dict[str, object]]]
-    asked = {"plan": worker.plan, "encode": worker.encode, "finish": worker.finish}
+    tell()
     for line in lines:
         question, *about = json.loads(line)
         try:
-            tell(**asked[question](*about))
+            tell(**getattr(worker, question)(*about))
         except (Hopeless, Retryable) as error:
             tell(unit=about[0] if question == "encode" else None, **_failure(error))
     return 0
@@ -58,6 +63,8 @@ class Worker:
             raise Hopeless(f"{self.out.root}: IN and OUT lie in each other; give another folder")
         self.source, self.names = asked_for.inputs()
         self.model, self.given = verified(given.model), given
+        self._showing = ThreadPoolExecutor(1)
+        self._last: Future[dict[str, str]] = self._showing.submit(dict)
 
     def plan(self) -> dict[str, object]:
         given = self.given
@@ -68,10 +75,17 @@ class Worker:
         return {"manifest": manifest.content.decode()}
 
     def encode(self, index: int) -> dict[str, object]:
-        return {"digest": self._shards.encode(self._shards.manifest.units[index])}
+        """Makes a part's file, which is shown while rows of the next are answered. Returns the digest of the one before."""
+        before = self._last
+        show = self._shards.make(self._shards.manifest.units[index], before.result)
+        self._last = self._showing.submit(lambda: {str(index): show()})
+        return {"digests": before.result()}
+
+    def rest(self) -> dict[str, object]:
+        return {"digests": self._last.result()}
 
     def finish(self, digests: Mapping[str, str]) -> dict[str, Any]:
-        """digests: those known, of parts by their number."""
+        """digests: those known, by the number of the part."""
         known = {int(index): digest for index, digest in digests.items()}
         with self.out.asked(""):
             return {"done": success.finish(self._shards.manifest, self.out, known)}

@@ -1,15 +1,17 @@
 """python -m benchmarks.batch [--rows N] [--large] [--rounds N]: our command beside a loop written by hand, and Parquet alone.
 
 The same job for all, in turns: rows of 130 float32 in 16 files through a network of 130, 64 and 32, one thread a process. A
-round asks each once with one process and once with two, in another order each time; speeds are medians, with start-up.
+round asks each once with one process and once with two, in another order each time; start-up is part of it. What is said of
+one beside another is the median of the rounds' own ratios, as a busy neighbour slows whole rounds.
 Memory is the largest proportional set size (PSS) of any one process that was seen, looked at every 20 ms.
-Results: benchmarks/results/batch.json.
+Results: benchmarks/results/batch.json, and a table in docs/batch.md (--page: only that, from the results).
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import subprocess
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,6 +37,8 @@ from serving.signature import Signature, Tensor
 from serving.verification import Tolerance, Verification
 
 FILES, WIDE, LOOK_S = 16, 130, 0.02
+WAYS = ("ours", "loop", "read_and_write")
+RESULTS, PAGE = Path("benchmarks/results/batch.json"), Path("docs/batch.md")
 # As one writes it who needs no more than the answers: no check of a row, nothing that a kill would not spoil.
 LOOP = """
 import os, sys
@@ -60,6 +65,9 @@ for name in sorted(os.listdir(source))[index::total]:
 
 def main() -> int:
     given = arguments()
+    if given.page:
+        write(json.loads(RESULTS.read_text()))
+        return 0
     sizes = [given.rows, 5 * given.rows] if given.large else [given.rows]
     results: dict[str, Any] = {**described(), "pyarrow": pa.__version__, "rounds": given.rounds, "sizes": {}}
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
@@ -73,7 +81,8 @@ def main() -> int:
     results["bins"] = bins()
     print(json.dumps(results, indent=1))
     if given.rows >= 1_000_000:
-        Path("benchmarks/results/batch.json").write_text(json.dumps(results, indent=1) + "\n")
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        write(results)
     return 0
 
 
@@ -83,6 +92,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--large", action="store_true", help="five times as many, too: is the memory the same?")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", help="where tables are made (the system's temporary folder)")
+    parser.add_argument("--page", action="store_true", help="write the table anew from the results")
     return parser.parse_args()
 
 
@@ -126,7 +136,7 @@ def make(folder: Path, rows: int) -> None:
 
 def measured(place: Path, rows: int, rounds: int) -> dict[str, Any]:
     """For each way and number of processes: seconds of each round, the median of rows per second, and memory."""
-    ways = [(way, processes) for way in ("ours", "loop", "read_and_write") for processes in (1, 2)]
+    ways = [(way, processes) for way in WAYS for processes in (1, 2)]
     seconds: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
     cpu: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
     peaks: dict[tuple[str, int], int] = dict.fromkeys(ways, 0)
@@ -136,23 +146,60 @@ def measured(place: Path, rows: int, rounds: int) -> dict[str, Any]:
             cpu[way].append(round(used, 3))
             seconds[way].append(round(took, 3))
             peaks[way] = max(peaks[way], peak)
-    speed = {way: rows // FILES * FILES / median(found) for way, found in seconds.items()}
     found = {
         f"{way}, {processes}": {
             "seconds": seconds[way, processes],
             "cpu_seconds": cpu[way, processes],
-            "rows_per_s": round(speed[way, processes]),
+            "rows_per_s": round(rows // FILES * FILES / median(seconds[way, processes])),
             "peak_pss_mb": round(peaks[way, processes] / 1e6, 1),
         }
         for way, processes in ways
     }
-    ratios = {
-        f"{processes}": {
-            other: round(speed["ours", processes] / speed[other, processes], 3) for other in ("loop", "read_and_write")
+    return {"ways": found, **ratios(seconds, cpu)}
+
+
+def ratios(seconds: Mapping[tuple[str, int], list[float]], cpu: Mapping[tuple[str, int], list[float]]) -> dict[str, Any]:
+    """How fast are we beside the others, and two processes beside one? Medians of the rounds' own ratios."""
+
+    def beside(took: Mapping[tuple[str, int], list[float]], other: tuple[str, int], this: tuple[str, int]) -> float:
+        return round(median(a / b for a, b in zip(took[other], took[this], strict=True)), 3)
+
+    found: dict[str, Any] = {}
+    for key, took in (("ours_beside", seconds), ("ours_beside_in_cpu_seconds", cpu)):
+        found[key] = {
+            f"{processes}": {other: beside(took, (other, processes), ("ours", processes)) for other in WAYS[1:]}
+            for processes in (1, 2)
         }
-        for processes in (1, 2)
-    }
-    return {"ways": found, "ours_beside": ratios, "two_beside_one": round(speed["ours", 2] / speed["ours", 1], 3)}
+    return found | {"two_beside_one": {way: beside(seconds, (way, 1), (way, 2)) for way in WAYS}}
+
+
+def section(found: dict[str, Any]) -> str:
+    """How it was measured, and the table."""
+    lines = [
+        f"Measured by `benchmarks/batch.py`: {found['rounds']} rounds, {found['machine']}; commit {found['commit']}.",
+        "",
+        "| rows, processes | rows/s | beside the loop | in CPU seconds | beside read and write | MB a process; the loop's |",
+        "|---|---|---|---|---|---|",
+    ]
+    for rows, size in found["sizes"].items():
+        for n in ("1", "2"):
+            ours, loop = (size["ways"][f"{way}, {n}"] for way in ("ours", "loop"))
+            wall, cpu = size["ours_beside"][n], size["ours_beside_in_cpu_seconds"][n]
+            lines.append(
+                f"| {int(rows):,}, {n} | {ours['rows_per_s']:,} | {wall['loop']:.2f} | {cpu['loop']:.2f} |"
+                f" {wall['read_and_write']:.2f} | {ours['peak_pss_mb']:.0f}; {loop['peak_pss_mb']:.0f} |"
+            )
+    lines.append("")
+    for rows, size in found["sizes"].items():
+        two = size["two_beside_one"]
+        lines.append(f"Two processes beside one, {int(rows):,} rows: ours {two['ours']:.2f} times, the loop {two['loop']:.2f}.")
+    return "\n".join(lines) + "\n"
+
+
+def write(found: dict[str, Any]) -> None:
+    """Into its page, in place of the one before."""
+    before = re.compile(r"^Measured by `benchmarks/batch\.py`:.*\n\n(\|.*\n)*\n(Two processes.*\n)*", re.MULTILINE)
+    PAGE.write_text(before.sub(lambda _: section(found), PAGE.read_text()))
 
 
 def once(place: Path, way: str, processes: int) -> tuple[float, float, int]:
@@ -169,6 +216,8 @@ def once(place: Path, way: str, processes: int) -> tuple[float, float, int]:
             [sys.executable, str(place / "loop.py"), source, str(out), graph, str(i), str(processes)] for i in range(processes)
         ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # Nobody is to wait for what another has left to the disk.
+    os.sync()
     with Largest() as largest:
         began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         started = [

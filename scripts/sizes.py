@@ -17,7 +17,7 @@ LIMITS = {
     ("training",): 800,
     ("bundle",): 1200,
     ("monitoring",): 2000,
-    ("batch",): 2800,
+    ("batch",): 2900,
 }
 PAGE_LIMIT, FILE_LIMIT, FUNCTION_LIMIT = 2500, 500, 80
 

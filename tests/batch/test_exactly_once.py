@@ -281,15 +281,6 @@ def test_workers_that_die_again_and_again_end_the_run(
     assert tried.done is None
 
 
-def test_more_workers_than_shards_do_no_harm(linear: Path, folder: Path, tmp_path: Path) -> None:
-    told = run("encode", folder, tmp_path / "out", "--model", linear, "--id", "part", "--shard-rows", 5000, "--workers", 7)
-    assert (told.returncode, parts(tmp_path / "out")) == (0, 4)
-    assert "20000 rows in, 19988 answered" in told.stdout
-    again = run("encode", folder, tmp_path / "out", "--model", linear, "--id", "part", "--shard-rows", 5000, "--workers", 7)
-    assert again.stdout == told.stdout
-    assert not verified(folder, tmp_path / "out").faults
-
-
 def test_a_full_disk_may_be_tried_again(linear: Path, folder: Path, tmp_path: Path, undisturbed: dict[str, str]) -> None:
     disk, out = tmp_path / "disk", tmp_path / "disk" / "out"
     disk.mkdir()
