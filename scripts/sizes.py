@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMITS = {
     ("serving",): 6800,
     ("serving/telemetry",): 2800,
-    ("recommender",): 3000,
+    ("recommender",): 3100,
     ("conversion",): 5000,
     ("conversion/trees", "conversion/error_bounds"): 3500,
     ("conversion/repairs",): 7000,
