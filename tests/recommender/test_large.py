@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from recommender.matching import laid
 from recommender.search import Index
 from recommender.workshop import NEAR, Workshop
 from tests.batch import working
+from tests.batch.bucket import NAME, moto
 from tests.recommender.conftest import ROOT, turned
 from tests.serving.asking import Running, Start
 from tests.serving.conftest import start as start
@@ -71,8 +72,10 @@ def indexed(python: str, answered: Path, tmp_path_factory: pytest.TempPathFactor
     return address
 
 
-def index(python: str, answered: Path, address: Path, model: Path = MODEL) -> "subprocess.CompletedProcess[str]":
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("UNJAR_")}
+def index(
+    python: str, answered: Path, address: Path | str, model: Path = MODEL, store: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("UNJAR_")} | dict(store or {})
     command = [python, "-m", "recommender", "--model", str(model), "index", str(answered), "--to", str(address)]
     return subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, check=False, timeout=WAIT_S)
 
@@ -224,6 +227,26 @@ def test_a_catalogue_that_is_absent_damaged_repaired_or_replaced_never_hurts_the
         assert index(python, tmp_path / "first", address).returncode == 0
         assert len(list(address.glob("*.lance"))) == 2
     nothing_was_tried(running)
+
+
+def test_a_catalogue_in_an_object_store_answers_as_on_a_disk(
+    start: Start, python: str, answered: Path, web: httpx.Client, sections: Array
+) -> None:
+    address = f"s3://{NAME}/shelf/parts"
+    with moto() as port:
+        endpoint = f"http://127.0.0.1:{port}"
+        # LanceDB reads the first of the endpoints, pyarrow the second.
+        store = {"AWS_ENDPOINT": endpoint, "AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
+        store |= {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
+        done = index(python, answered, address, store=store)
+        assert (done.returncode, done.stdout) == (0, f"{address}: {SIZE:,} parts\n"), done.stderr
+        running = start(MODEL.read_bytes(), name="model", python=python, UNJAR_CATALOGUE=address, **store)
+        with httpx.Client(base_url=running.url, timeout=WAIT_S) as afar:
+            for row in (3, 300, 2999):
+                question = {"shape": {"heights": sections[row].tolist()}, "k": 5}
+                assert ask(afar, "/v1/similar", **question) == ask(web, "/v1/similar", **question)
+            assert afar.get("/v1/catalogue/large/wing 17's").status_code == 200
+        nothing_was_tried(running)
 
 
 def test_without_lancedb_the_server_says_what_to_install(tmp_path: Path) -> None:
