@@ -5,6 +5,8 @@ Knows of no shapes, only of points whose distance means something.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,7 @@ Rows = NDArray[np.intp]
 class Index:
     """(n, d) points, once; then any number of questions."""
 
-    def __init__(self, points: Array) -> None:
+    def __init__(self, points: NDArray[np.floating[Any]]) -> None:
         self._points = np.array(points, dtype=np.float32, order="C")
         # Taken from their middle, as float32 keeps few digits of a difference between large squares.
         self._middle = self._points.mean(axis=0) if len(points) else np.zeros(points.shape[1], np.float32)

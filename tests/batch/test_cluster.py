@@ -161,7 +161,7 @@ def test_the_same_work_has_the_same_name_and_other_work_another() -> None:
         ((*STORES, "--on", "k8s", "--shards", "2", "--model", "/m/own.onnx"), "/m/own.onnx lies below no --claim"),
         ((*STORES, "--on", "k8s", "--shards", "2", "--claim", "tables"), "--claim tables:: expected NAME:/FOLDER"),
         ((*STORES, "--on", "k8s"), "needs --shards N"),
-        ((*STORES, "--on", "mesos", "--shards", "2"), "--on mesos: expected k8s or swarm"),
+        ((*STORES, "--on", "mesos", "--shards", "2"), "--on mesos: expected k8s, swarm or dask:tls://HOST:PORT"),
         (("nowhere", "out", "--shard", "auto"), "found none of JOB_COMPLETION_INDEX"),
     ],
 )

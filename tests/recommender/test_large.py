@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,9 @@ def indexed(python: str, answered: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def index(
-    python: str, answered: Path, address: Path | str, model: Path = MODEL, **extra: str
+    python: str, answered: Path, address: Path | str, model: Path = MODEL, store: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("UNJAR_")} | extra
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("UNJAR_")} | dict(store or {})
     command = [python, "-m", "recommender", "--model", str(model), "index", str(answered), "--to", str(address)]
     return subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, check=False, timeout=WAIT_S)
 
@@ -238,7 +238,7 @@ def test_a_catalogue_in_an_object_store_answers_as_on_a_disk(
         # LanceDB reads the first of the endpoints, pyarrow the second.
         store = {"AWS_ENDPOINT": endpoint, "AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
         store |= {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
-        done = index(python, answered, address, MODEL, **store)
+        done = index(python, answered, address, store=store)
         assert (done.returncode, done.stdout) == (0, f"{address}: {SIZE:,} parts\n"), done.stderr
         running = start(MODEL.read_bytes(), name="model", python=python, UNJAR_CATALOGUE=address, **store)
         with httpx.Client(base_url=running.url, timeout=WAIT_S) as afar:

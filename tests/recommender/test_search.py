@@ -32,3 +32,10 @@ def test_among_equals_the_earlier_comes_first() -> None:
 def test_of_nothing_nothing_is_near() -> None:
     rows, distances = Index(np.zeros((0, 24))).nearest(np.zeros(24), 3)
     assert (len(rows), len(distances)) == (0, 0)
+
+
+def test_points_that_are_given_are_left_as_they_are() -> None:
+    points = np.random.default_rng(0).standard_normal((100, 24)).astype(np.float32) + 40
+    before = points.copy()
+    assert Index(points).nearest(before[7], 1)[0].tolist() == [7]
+    assert np.array_equal(points, before)
