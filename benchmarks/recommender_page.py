@@ -153,7 +153,8 @@ def _speed(said: Json) -> Iterator[str]:
     yield "|---|---|---|---|"
     for path, row in said["addresses"].items():
         address, _, more = path.partition(" ")
-        yield f"| {f'`{address}` {more}'.strip()} | {row['p50_ms']:.1f} ms | {row['p99_ms']:.1f} ms | {row['bytes'] / 1000:.1f} kB |"
+        name, size = f"`{address}` {more}".strip(), f"{row['bytes'] / 1000:.1f} kB"
+        yield f"| {name} | {row['p50_ms']:.1f} ms | {row['p99_ms']:.1f} ms | {size} |"
     yield (
         "\n"
         + _text(
