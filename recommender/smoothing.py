@@ -11,7 +11,7 @@ import numpy as np
 
 from recommender.drawing import Array
 
-# In chords. Of 2,173 real files none is shakier than 0.1 %; beyond 1 % nobody knows what was meant.
+# In chords. Of 2,173 real files none is shakier than 0.11 %; beyond 1 % nobody knows what was meant.
 NOISE_MIN, NOISE_MAX = 0.0018, 0.01
 # With fewer points a bend of the section itself would be taken for noise.
 _POINTS_MIN = 30

@@ -4,7 +4,7 @@
 import { $, button, html, number } from "./dom.js";
 import { clear, fault, say } from "./notices.js";
 import { polarQuestion, showPolar } from "./performance.js";
-import { Refused, ask, lane } from "./server.js";
+import { ask, lane } from "./server.js";
 import { SIDE, rounded } from "./shape.js";
 import { on, overlay, replace, state, tell } from "./store.js";
 
@@ -36,9 +36,9 @@ async function round(at) {
   if (performance.getEntriesByName("interaction").length > KEPT) performance.clearMeasures("interaction");
 }
 
-// Of one question only one part may be refused, as a Reynolds number is: asked apart, the others are answered still.
+// A number may be refused that only one answer needs, as Reynolds' is: asked apart, the others are answered still.
 async function apart(asked, error) {
-  if (!(error instanceof Refused)) { report([{ error, place: $("drawing-fault") }]); return; }
+  if (error.code !== "invalid_input") { report([{ error, place: $("drawing-fault") }]); return; }
   const shape = { heights: asked };
   report(await Promise.all([
     render(ask("/v1/encode", { shape }), (answer) => showFacts(answer, asked), $("drawing-fault")),

@@ -1,9 +1,12 @@
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from recommender.drawing import ContourRefused, read
+from recommender.smoothing import NOISE_MIN, steadied
 from training import sources
 from training.sources import Shapes, distinct, load, whitelist
 
@@ -61,3 +64,14 @@ def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(sources, "folder", lambda: tmp_path)
     with pytest.raises(ValueError, match=r"broken\.dat: outline"):
         sources.heights_of("broken.dat")
+
+
+def test_no_real_file_is_shaky_enough_to_be_smoothed() -> None:
+    files = [file for file in sources.folder().iterdir() if file.name.endswith(".dat")]
+    shakes = []
+    for file in files:
+        with suppress(ContourRefused):
+            points = read(file.read_bytes().decode("latin-1")).points
+            shakes.append(steadied(points[np.hypot(*np.diff(points, axis=0, prepend=np.inf).T) > 0.0])[1])
+    assert len(shakes) > 2100
+    assert max(shakes) < 0.7 * NOISE_MIN

@@ -193,6 +193,15 @@ def test_a_cut_trailing_edge_is_offered_to_be_extended_and_left_alone_until_then
     assert np.array_equal(heights(page), cut)
 
 
+def test_a_shaky_drawing_is_said_to_be_smoothed(page: Page, tmp_path: Path) -> None:
+    rows = np.array([[float(v) for v in line.split()] for line in dat().splitlines()[1:]])
+    shaken = rows + np.random.default_rng(3).normal(scale=0.004 * 250, size=rows.shape)
+    open_file(page, tmp_path, "shaken\n" + "\n".join(f"{x:.5f} {y:.5f}" for x, y in shaken))
+    expect(page.locator("#origin")).to_contain_text("smoothed: the points shake by 0.4 % chord")
+    settled(page)
+    expect(page.locator("#drawing-fault")).to_be_hidden()
+
+
 def test_a_finger_drags_a_point_and_scrolls_the_page_beside_it(visit: Open, server: Running) -> None:
     page = visit(server.url, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
     ready(page)
