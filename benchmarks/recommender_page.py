@@ -155,13 +155,8 @@ def _speed(said: Json) -> Iterator[str]:
     yield "|---|---|---|---|"
     for path, row in said["addresses"].items():
         address, _, more = path.partition(" ")
-<<<<<<< HEAD
-        asked = f"`{address}` {more}".strip()
-        yield f"| {asked} | {row['p50_ms']:.1f} ms | {row['p99_ms']:.1f} ms | {row['bytes'] / 1000:.1f} kB |"
-=======
         name, size = f"`{address}` {more}".strip(), f"{row['bytes'] / 1000:.1f} kB"
         yield f"| {name} | {row['p50_ms']:.1f} ms | {row['p99_ms']:.1f} ms | {size} |"
->>>>>>> cf14e6956e0b1deda68df3937cd78a4294ea7868
     yield (
         "\n"
         + _text(
