@@ -92,11 +92,15 @@ class Worker:
 
     @cached_property
     def _shards(self) -> Shards:
-        manifest = settled(self.out)
-        if self.model.digest != manifest.model:
-            said = f"is model {self.model.version}, {self.out.root} was begun with {manifest.model[:12]}"
-            raise Hopeless(f"{self.given.model}: {said}")
-        return Shards(manifest, self.model, self.source, self.out)
+        return opened(self.source, self.out, self.model, self.given.model)
+
+
+def opened(source: Place, out: Place, model: Model, path: str) -> Shards:
+    """Raises Hopeless when the model, which was read from `path`, is another than the manifest's."""
+    manifest = settled(out)
+    if model.digest != manifest.model:
+        raise Hopeless(f"{path}: is model {model.version}, {out.root} was begun with {manifest.model[:12]}")
+    return Shards(manifest, model, source, out)
 
 
 def verified(path: str) -> Model:
