@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from batch.errors import Hopeless, Retryable, sorted_out
@@ -22,6 +23,7 @@ from batch.manifest import Manifest
 
 TRIES = 8
 LOOK_S = 1.0
+Say = Callable[[str], None]
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Run:
 
     out: str
     share: tuple[int, int]
-    say: Callable[[str], None]
+    say: Say
     progress: "Progress | None" = None
     # The numbers of parts, and what a worker is called that has one in hand.
     left: "queue.SimpleQueue[tuple[int, str]]" = field(default_factory=queue.SimpleQueue)
@@ -42,15 +44,19 @@ class Run:
     workers: set["Worker"] = field(default_factory=set)
     # How many workers may still get a part.
     busy: int = 0
-    stopped: bool = False
+    stopped: threading.Event = field(default_factory=threading.Event)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def stop(self) -> None:
         """For a signal: the parts that are being made are given up."""
         self.retryable.append("stopped by a signal; the same command goes on")
-        self.tell(stopped=True)
+        self.halt()
         for worker in list(self.workers):
             worker.process.kill()
+
+    def halt(self) -> None:
+        self.stopped.set()
+        self.tell()
 
     def tell(self, **news: object) -> None:
         with self.changed:
@@ -60,18 +66,18 @@ class Run:
     def wait_for(self, true: Callable[[], object]) -> None:
         """Or until all is given up."""
         with self.changed:
-            self.changed.wait_for(lambda: self.stopped or true())
+            self.changed.wait_for(lambda: self.stopped.is_set() or true())
 
     def failed(self, error: str, hopeless: bool, unit: int | None) -> None:
         (self.hopeless if hopeless else self.retryable).append(error)
         # What cannot be looked at, or written to, cannot be for the others either.
         if not hopeless or unit is None:
-            self.tell(stopped=True)
+            self.halt()
 
     def ask(self, worker: "Worker", doing: str, *question: object) -> dict[str, Any] | None:
         """None when the worker is gone, which may be tried again. An answer that is an error is noted."""
         said = worker.ask(*question)
-        if said is None and not self.stopped:
+        if said is None and not self.stopped.is_set():
             doing = doing if worker.greeted else "a worker that had only begun"
             with self.changed:
                 self.deaths[doing] += 1
@@ -125,12 +131,12 @@ def drive(run: Run, command: Sequence[str], workers: int) -> None:
 def _serve(run: Run, command: Sequence[str], steps: list[Callable[[Run, Worker], bool]]) -> None:
     """Until all steps are taken: a process, and another one when it dies."""
     try:
-        while steps and not run.stopped:
+        while steps and not run.stopped.is_set():
             with _begun(command) as process:
                 worker = Worker(process)
                 # In this order: either this sees that all is given up, or `stop` sees the worker.
                 run.workers.add(worker)
-                while steps and not run.stopped and steps[0](run, worker):
+                while steps and not run.stopped.is_set() and steps[0](run, worker):
                     del steps[0]
             run.workers.discard(worker)
     except Exception as error:
@@ -147,7 +153,7 @@ def _plan(run: Run, worker: Worker) -> bool:
     for unit in manifest.units:
         if unit.index % run.share[1] == run.share[0]:
             run.left.put((unit.index, f"{manifest.files[unit.file].path}: the worker of shard {unit.index}"))
-    progress = Progress(manifest, run.out)
+    progress = Progress(manifest, partial(_names, run.out))
     run.say(progress.line())
     run.tell(progress=progress)
     return True
@@ -157,7 +163,7 @@ def _answer(run: Run, worker: Worker) -> bool:
     run.wait_for(lambda: run.progress)
     # Those that may not be there yet: an answer says that the one before is.
     asked: list[tuple[int, str]] = []
-    while not run.stopped:
+    while not run.stopped.is_set():
         part = None
         with contextlib.suppress(queue.Empty):
             part = run.left.get_nowait()
@@ -195,16 +201,16 @@ def _begun(command: Sequence[str]) -> "subprocess.Popen[str]":
 
 
 class Progress:
-    """How far is OUT, and when is it done?"""
+    """How far is OUT, and when is it done? `names`: tells which files are in it."""
 
-    def __init__(self, manifest: Manifest, out: str) -> None:
+    def __init__(self, manifest: Manifest, names: Callable[[], Sequence[str]]) -> None:
         self._rows = {manifest.name(unit): unit.rows for unit in manifest.units}
-        self._all, self._out = manifest.rows, out
+        self._all, self._names = manifest.rows, names
         self._began = time.monotonic()
         self._at_first: int | None = None
 
     def line(self) -> str:
-        done = [self._rows[name] for name in _names(self._out) if name in self._rows]
+        done = [self._rows[name] for name in self._names() if name in self._rows]
         rows = sum(done)
         self._at_first = rows if self._at_first is None else self._at_first
         took = time.monotonic() - self._began

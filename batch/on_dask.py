@@ -87,12 +87,12 @@ class Cluster:
         with self._connected() as client:
             lost: dict[Unit, str] = dict.fromkeys(units, "")
             for _ in range(ROUNDS):
-                while client.status == "connecting" and not _stopped(run):
+                while client.status == "connecting" and not run.stopped.wait(STEP_S):
                     pass
                 if client.status != "running":
                     raise Retryable(f"{self.address}: the scheduler is gone; the same command goes on")
                 lost = _round(run, client, manifest, list(lost), [*paths, manifest.digest])
-                if not lost or run.stopped:
+                if not lost or run.stopped.is_set():
                     return
         unit, why = lost.popitem()
         name = manifest.files[unit.file].path
@@ -119,16 +119,10 @@ def drive(run: Run, given: Namespace) -> None:
     cluster = Cluster(given.on.partition(":")[2], files)
     here = Worker(given)
     manifest = Manifest.from_bytes(str(here.plan()["manifest"]).encode(), given.output)
-    run.progress = Progress(manifest, given.output)
+    run.progress = Progress(manifest, here.out.names)
     cluster.drive(run, manifest, given)
     if not (run.hopeless or run.retryable):
         run.done = here.finish({})["done"]
-
-
-def _stopped(run: Run) -> bool:
-    """Looks a moment later."""
-    with run.changed:
-        return run.changed.wait_for(lambda: run.stopped, STEP_S)
 
 
 def _is_loopback(host: str) -> bool:
@@ -148,7 +142,7 @@ def _round(run: Run, client: Any, manifest: Manifest, units: list[Unit], given: 
     unit_of = {future.key: unit for future, unit in zip(futures, units, strict=True)}
     left = dict.fromkeys(units, "the connection to the scheduler was lost")
     ended, looked = as_completed(futures, loop=client.loop), 0.0
-    while not ended.is_empty() and client.status != "closed" and not _stopped(run):
+    while not ended.is_empty() and client.status != "closed" and not run.stopped.wait(STEP_S):
         for future in ended.next_batch(block=False):
             unit, status = unit_of[future.key], future.status
             error = future.exception() if status == "error" else None

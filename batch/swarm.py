@@ -11,7 +11,6 @@ import subprocess
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,13 @@ from batch import cluster, driver, manifest, success
 from batch.errors import Hopeless, Retryable
 from batch.places import Place
 
-Say = Callable[[str], None]
 REFUSED = ".refused-"
 LOOK_S = 1.0
 TRIES = 30
 STATES = "{{.ID}}\t{{.Name}}\t{{.CurrentState}}"
 
 
-def run(given: Namespace, say: Say, restart_delay: str = "10s") -> dict[str, Any]:
+def run(given: Namespace, say: driver.Say, restart_delay: str = "10s") -> dict[str, Any]:
     """Returns what _SUCCESS.json says. Raises Hopeless with the reasons of those that cannot go on, or Retryable."""
     out = Place.of(given.output)
     Place.of(given.input).inputs()
@@ -45,7 +43,7 @@ def run(given: Namespace, say: Say, restart_delay: str = "10s") -> dict[str, Any
             raise
         say(f"batch: service {service}: {given.shards} slots of {given.image}")
     try:
-        failed = _wait(service, given.shards, folder, say)
+        failed = _wait(service, given.shards, out, say)
     except KeyboardInterrupt:
         again = f"the same command waits again, docker service rm {service} ends it"
         raise Retryable(f"service {service} goes on without being waited for; {again}") from None
@@ -123,7 +121,7 @@ def _remove(service: str) -> None:
         time.sleep(LOOK_S)
 
 
-def _wait(service: str, shards: int, folder: str, say: Say) -> str:
+def _wait(service: str, shards: int, out: Place, say: driver.Say) -> str:
     """Until all have ended; returns what is wrong when one of them fails again and again."""
     failed: dict[str, str] = {}
     ended: set[str] = set()
@@ -137,8 +135,8 @@ def _wait(service: str, shards: int, folder: str, say: Say) -> str:
                 ended.add(slot)
             elif state.startswith(("Failed", "Rejected")):
                 failed[task] = slot
-        if progress is None and Place.of(folder).read(manifest.NAME) is not None:
-            progress = driver.Progress(manifest.settled(Place.of(folder)), folder)
+        if progress is None and out.read(manifest.NAME) is not None:
+            progress = driver.Progress(manifest.settled(out), out.names)
         if progress is not None:
             say(progress.line())
         if len(ended) == shards:

@@ -96,7 +96,7 @@ class Worker:
 
 
 def opened(source: Place, out: Place, model: Model, path: str) -> Shards:
-    """Raises Hopeless when the model is another than the manifest's."""
+    """Raises Hopeless when the model, which was read from `path`, is another than the manifest's."""
     manifest = settled(out)
     if model.digest != manifest.model:
         raise Hopeless(f"{path}: is model {model.version}, {out.root} was begun with {manifest.model[:12]}")

@@ -180,7 +180,7 @@ def test_kill_9_of_the_driver_loses_nothing_and_repeats_what_its_workers_had_in_
             assert published(out).items() >= kept.items()
             kept = published(out)
         manifest, rows = manifest_of(out), 250 * len(kept)
-        line = Progress(manifest, str(out)).line()
+        line = Progress(manifest, Place.of(str(out)).names).line()
         assert line.startswith(f"batch: {len(kept)} of {SHARDS} shards, {rows:,} of 20,000 rows, ")
         assert run(*words(linear, folder, out)).returncode == 0
         assert published(out).items() >= kept.items()
