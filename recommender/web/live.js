@@ -1,4 +1,4 @@
-// How do coordinates, neighbours and polar follow the hand? One question for all three; of the shapes that wait the latest wins.
+// How do coordinates, neighbours and polar follow the hand? One question for all three; of shapes that wait the latest wins.
 // Every round leaves a performance measure "interaction": from the hand's move to all three on the page.
 
 import { $, button, html, number } from "./dom.js";
