@@ -111,13 +111,16 @@ def _at_once(given: Namespace) -> int:
 
 
 def _remove(service: str) -> None:
-    """And the network that was made for it, which its tasks let go of a moment later."""
+    """And the network that was made for it, after what is left of its tasks here: from under one, 20.10 takes it half away."""
     if _docker("service", "ls", "--quiet", "--filter", f"name={service}"):
         _docker("service", "rm", service)
     for _ in range(TRIES):
-        if service not in _docker("network", "ls", "--format", "{{.Name}}").splitlines():
+        there = service in _docker("network", "ls", "--format", "{{.Name}}").splitlines()
+        left = _docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.swarm.service.name={service}")
+        if not (there or left):
             return
-        subprocess.run(["docker", "network", "rm", service], capture_output=True, check=False)
+        undo = ["rm", "--force", *left.split()] if left else ["network", "rm", service]
+        subprocess.run(["docker", *undo], capture_output=True, check=False)
         time.sleep(LOOK_S)
 
 
