@@ -34,7 +34,7 @@ def test_processes_that_were_left_behind_are_counted_and_ended() -> None:
         import os, subprocess, sys, time
         from benchmarks.engines.watching import Watched
 
-        busy = "import time\\nx = bytearray(50_000_000)\\nwhile time.process_time() < 1: pass\\n"
+        busy = "import time\\nx = bytearray(50_000_000)\\nwhile time.process_time() < 2: pass\\n"
         left = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {busy + 'time.sleep(600)'!r}])"
         with Watched() as seen:
             subprocess.run([sys.executable, "-c", left], check=True)
