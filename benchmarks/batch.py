@@ -17,7 +17,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +29,7 @@ import pyarrow.parquet as pq
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.machine import described
-from benchmarks.memory import descendants
+from benchmarks.memory import Watched, pss
 from serving.model import Model
 from serving.runtime import open_session
 from serving.signature import Signature, Tensor
@@ -218,7 +217,7 @@ def once(place: Path, way: str, processes: int) -> tuple[float, float, int]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     # Nobody is to wait for what another has left to the disk.
     os.sync()
-    with Largest() as largest:
+    with Watched(pss, LOOK_S) as largest:
         began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         started = [
             subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -231,37 +230,7 @@ def once(place: Path, way: str, processes: int) -> tuple[float, float, int]:
         took, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     shutil.rmtree(out)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return took, used, largest.bytes
-
-
-class Largest:
-    """`with Largest() as seen: ...; seen.bytes` is the largest PSS that any one process had that was started inside."""
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> "Largest":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(LOOK_S):
-            self.bytes = max([self.bytes, *(pss(pid) for pid in descendants(os.getpid()))])
-
-
-def pss(pid: int) -> int:
-    """Zero for a process that is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+    return took, used, largest.peak_bytes
 
 
 def bins() -> dict[str, Any]:

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from benchmarks.memory import descendants
+from benchmarks.memory import descendants, pss
 
 LOOK_S = 0.1
 PR_SET_CHILD_SUBREAPER = 36
@@ -47,7 +47,7 @@ class Watched:
     def _watch(self) -> None:
         while not self._over.wait(LOOK_S):
             living = descendants(os.getpid())
-            sizes = [size for size in map(_pss, living) if size]
+            sizes = [size for size in map(pss, living) if size]
             self.peak_bytes = max(self.peak_bytes, sum(sizes))
             self.processes = max(self.processes, len(sizes))
             self._used |= dict(filter(None, map(_used, living)))
@@ -69,15 +69,6 @@ def end_all() -> None:
 def _children_s() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _pss(pid: int) -> int:
-    """Zero for a process that is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 def _used(pid: int) -> tuple[tuple[int, str], float] | None:

@@ -41,7 +41,8 @@ def test_the_spline_reproduces_a_cubic() -> None:
 
 
 def test_the_spline_is_scipys_not_a_knot_spline() -> None:
-    interpolate = pytest.importorskip("scipy.interpolate")
+    from scipy import interpolate
+
     from recommender.contour import _Spline
 
     s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(NACA4412, axis=0).T))])
