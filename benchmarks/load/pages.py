@@ -98,7 +98,8 @@ def reasons(result: Result) -> str:
     return f"""What does not hold, and why. The echo, which reads no number and runs no model, is {cheaper:.0f} times cheaper
 than naive FastAPI on this machine, so 20 times would mean answering in less than the echo takes to say nothing. Its round trip
 is {trip_us:.0f} µs at one connection; a quarter of that is left for reading 128 numbers and running the model, which
-takes {model_us:.0f} µs by itself, in a loop.{_woken()} Of the {large_ms:.1f} ms for 1024 rows of JSON, simdjson alone takes {read_ms:.2f} for
+takes {model_us:.0f} µs by itself, in a loop.{_woken()}
+Of the {large_ms:.1f} ms for 1024 rows of JSON, simdjson alone takes {read_ms:.2f} for
 reading 2.6 MB of numbers with 17 digits, the model {run_ms:.2f} and writing the answer {write_ms:.2f}: {least_ms:.2f} ms
 before a byte has come through a socket, where 14 times would be {bound_ms:.2f}. In binary the rest is the kernel handing
 over 1 MB and one copy of it: the echo's own rows/s are {one:,.0f} at one connection and {many:,.0f} at 16. Memory
@@ -110,9 +111,11 @@ def _woken() -> str:
     if not path.exists():
         return ""
     of = json.loads(path.read_text())
+    loop, woken, slept = (f"{of[key]:.0f}" for key in ("loop_us", "woken_us", "slept_us"))
     return (
-        f" Between two questions of one client the processor sleeps: a run of the shipped\nencoder takes {of['loop_us']:.0f} µs in a loop"
-        f" and {of['woken_us']:.0f} after {of['slept_us']:.0f} µs of sleep (`benchmarks/woken.py`, commit {of['commit']})."
+        " Between two questions of one client the processor sleeps:\n"
+        f"a run of the shipped encoder takes {loop} µs in a loop and {woken} after {slept} µs of sleep\n"
+        f"(`benchmarks/woken.py`, commit {of['commit']})."
     )
 
 
