@@ -32,6 +32,7 @@ from tests.batch.working import (
     vectors,
     verified,
     wait_until,
+    workers,
 )
 
 SHARDS, WORKERS = 80, 2
@@ -84,11 +85,6 @@ def parts(out: Path) -> int:
 def published(out: Path) -> dict[str, int]:
     """When each part was written."""
     return {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
-
-
-def workers(driver: int) -> list[int]:
-    """The driver's own children, as Linux tells it."""
-    return [int(pid) for path in Path(f"/proc/{driver}/task").glob("*/children") for pid in path.read_text().split()]
 
 
 def _is_past(out: Path, moment: int) -> bool:

@@ -25,7 +25,6 @@ from batch.sources import Asked, plan
 from batch.verify import verify
 from serving.model import Model
 from tests.batch.bucket import Gate, address, contents, moto
-from tests.batch.test_exactly_once import workers
 from tests.batch.test_no_pickle import watched
 from tests.batch.working import (
     LIMIT_S,
@@ -40,6 +39,7 @@ from tests.batch.working import (
     vectors,
     verified,
     wait_until,
+    workers,
 )
 from tests.recommender.sections import naca, text_of
 

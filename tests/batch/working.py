@@ -44,6 +44,11 @@ def start(*words: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(command(*words), cwd=ROOT, text=True, **quiet)
 
 
+def workers(driver: int) -> list[int]:
+    """The driver's own children, as Linux tells it."""
+    return [int(pid) for path in Path(f"/proc/{driver}/task").glob("*/children") for pid in path.read_text().split()]
+
+
 def wait_until(true: Callable[[], object], what: str) -> None:
     limit = time.monotonic() + LIMIT_S
     while not true():
