@@ -7,6 +7,7 @@ as text, rounded, and as the bytes of a float of 4 or 8 bytes, in base64 too.
 import base64
 import hashlib
 import json
+import re
 import signal
 import sqlite3
 import struct
@@ -27,16 +28,21 @@ from tests.serving.telemetry.sites import DIGEST, tallied
 from tests.serving.telemetry.test_case import command, kept_in
 from tests.serving.test_no_egress import FILTERED
 
-NUMBERS = (1234.56789, -0.0087654321, 7654321.25, 31.4159274)
+# None that a time, a size or a count of megabytes could be by chance, however rounded.
+NUMBERS = (1234.56789, -0.0087654321, 7654321.25, 91.4159274)
 WORDS = ("canary-name-5150", "canary-header-6021", "canary-token-7733", "canary-body-8844", "canary-path-9955")
 
 
+def numerals_of(number: float) -> re.Pattern[bytes]:
+    """How it could be written in digits: exactly, or rounded to four at least. Only where it stands as a number of its own and
+    is no short whole one: the 64 hexadecimal digits of a digest hold any four by chance."""
+    written = {repr(number), repr(float(np.float32(number))), *(f"{number:.{digits}g}" for digits in (4, 5, 6, 7))}
+    longest_first = sorted((re.escape(one) for one in written if "." in one or len(one) > 6), key=len, reverse=True)
+    return re.compile(rf"(?<![0-9A-Za-z.])(?:{'|'.join(longest_first)})(?![0-9A-Za-z])".encode())
+
+
 def traces_of(number: float) -> Iterable[bytes]:
-    """How it could be written down."""
-    yield repr(number).encode()
-    yield repr(float(np.float32(number))).encode()
-    for digits in (4, 5, 6, 7):
-        yield f"{number:.{digits}g}".encode()
+    """How its bytes could lie there."""
     for form in ("<d", ">d", "<f", ">f"):
         raw = struct.pack(form, number)
         yield raw
@@ -50,11 +56,12 @@ def found(artefacts: dict[str, bytes]) -> list[tuple[str, str]]:
     """Which file holds which of them."""
     wanted = {word: [word.encode(), base64.b64encode(word.encode())[:-4]] for word in WORDS}
     wanted |= {repr(number): [trace for trace in traces_of(number) if len(trace) >= 4] for number in NUMBERS}
+    numerals = {repr(number): numerals_of(number) for number in NUMBERS}
     return [
         (name, value)
         for name, content in artefacts.items()
         for value, traces in wanted.items()
-        if any(trace in content for trace in traces)
+        if any(trace in content for trace in traces) or (value in numerals and numerals[value].search(content))
     ]
 
 
@@ -137,6 +144,12 @@ def test_the_search_finds_what_a_sketch_of_raw_values_would_leave() -> None:
     assert found({"report": json.dumps({"sketch": base64.b64encode(sketch.tobytes()).decode()}).encode()})
     assert found({"report": json.dumps({"quantiles": [round(value, 3) for value in sketch.tolist()]}).encode()})
     assert found({"log": b'{"name": "canary-name-5150"}'})
+    assert found({"log": b"mean 1234.57, spread 3"})
+    assert found({"log": b"[0,91.42]"})
+
+
+def test_the_search_takes_no_part_of_a_digest_for_a_number() -> None:
+    assert not found({"bundle": b'{"digest": "00ab1235ff7654321091.4291424"}'})
 
 
 @pytest.mark.parametrize("mode", ["off", "review", "auto"])
