@@ -116,7 +116,9 @@ def _vectors(column: Any, tensor: Tensor, name: str, reasons: Reasons) -> Array:
     if column.null_count:
         right &= column.is_valid().to_numpy(zero_copy_only=False)
     if right.all():
-        return _numbers(column.flatten(), tensor, name, reasons, size).reshape(-1, size)
+        # As `flatten`, which loads all of Arrow's functions.
+        first = column.offset * size if fixed else column.offsets[0].as_py()
+        return _numbers(column.values[first : first + len(column) * size], tensor, name, reasons, size).reshape(-1, size)
     for row in np.flatnonzero(~right).tolist():
         held = f"{lengths[row]} values" if column[row].is_valid else "null"
         reasons.setdefault(row, f"{held} in column {name!r}, expected {size} values")

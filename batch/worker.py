@@ -26,7 +26,16 @@ from serving.errors import ModelRefused
 from serving.model import Model
 
 
+class WithoutPandas:
+    """Arrow loads pandas wherever it lies, to see whether what it is given is of it. That takes longer than to load Arrow."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("a worker does without pandas", name=name)
+
+
 def work(given: Namespace, lines: Iterable[str] = sys.stdin, told: TextIO = sys.stdout) -> int:
+    sys.meta_path.insert(0, WithoutPandas())
     # As many processes as processors: each of them needs one thread.
     pa.set_cpu_count(1)
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import helper
 
+from batch import fitting
 from batch.errors import Hopeless
 from serving.model import Model
 from serving.signature import Array, Tensor
@@ -47,7 +48,20 @@ def test_a_list_column_is_read_by_row_groups(linear: Path, tmp_path: Path) -> No
     assert not verified(tmp_path / "in", tmp_path / "out").faults
 
 
-@pytest.mark.parametrize("kind", [pa.list_(pa.float32()), pa.large_list(pa.float32()), pa.list_(pa.float32(), 3)])
+LISTS = [pa.list_(pa.float32()), pa.large_list(pa.float32()), pa.list_(pa.float32(), 3)]
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize(("first", "rows"), [(0, 10), (3, 5), (9, 1), (4, 0), (10, 0)])
+def test_of_a_slice_only_its_own_rows_are_read(linear: Path, kind: Any, first: int, rows: int) -> None:
+    all_rows, signature = numbers(10), Model.load(linear).signature
+    batch = pa.RecordBatch.from_arrays([pa.array(all_rows.tolist(), kind)], ["X"]).slice(first, rows)
+    feeds, reasons = fitting.read(batch, {signature.inputs[0].name: ("X",)}, signature)
+    assert np.array_equal(feeds[signature.inputs[0].name], all_rows[first : first + rows])
+    assert not reasons
+
+
+@pytest.mark.parametrize("kind", LISTS)
 def test_a_list_may_be_of_any_sort_arrow_has(linear: Path, tmp_path: Path, kind: Any) -> None:
     rows = numbers(40)
     given = parquet(tmp_path / "a.parquet", {"whatever": pa.array(rows.tolist(), kind)})

@@ -37,6 +37,15 @@ def test_the_driver_loads_neither_arrow_nor_the_model() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_a_worker_loads_no_pandas(linear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow would, where it lies: longer than anything else takes that a worker loads."""
+    (tmp_path / "pandas.py").write_text(f"open({str(tmp_path / 'loaded')!r}, 'w')\n__version__ = '9.9'\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    given = parquet(tmp_path / "in" / "a.parquet", {"X": vectors(numbers(10))}, 10)
+    assert run("encode", given, tmp_path / "out", "--model", linear).returncode == 0
+    assert not (tmp_path / "loaded").exists()
+
+
 def test_a_part_is_made_while_the_disk_confirms_the_one_before(
     worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
