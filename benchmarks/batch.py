@@ -1,8 +1,8 @@
 """python -m benchmarks.batch [--rows N] [--large] [--rounds N]: our command beside a loop written by hand, and Parquet alone.
 
 The same job for all, in turns: rows of 130 float32 in 16 files a million through a network of 130, 64 and 32, one thread a
-process. A round asks each once with one process and once with two, in another order each time; start-up is part of it. What is said of
-one beside another is the median of the rounds' own ratios, as a busy neighbour slows whole rounds.
+process. A round asks each once with one process and once with two, in another order each time; start-up is part of it. What is
+said of one beside another is the median of the rounds' own ratios, as a busy neighbour slows whole rounds.
 Memory is the largest proportional set size (PSS) of any one process that was seen, looked at every 20 ms in a round of its own:
 to look costs time of a processor, which two processes would miss.
 Results: benchmarks/results/batch.json, and a table in docs/batch.md (--page: only that, from the results).
