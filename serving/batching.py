@@ -1,7 +1,8 @@
 """Which requests share a run of the model, and where does it run?
 
-What arrived in one turn of the event loop runs together at its end: nobody waits for company. Short runs stay on the
-loop's thread; long ones go to the one worker, and what arrives meanwhile is its next batch.
+What arrived in one turn of the event loop runs together at its end: nobody waits for company, and who has the only connection
+not even for that end. Short runs stay on the loop's thread; long ones go to the one worker, and what arrives meanwhile is its
+next batch.
 """
 
 import asyncio
@@ -95,7 +96,7 @@ def same_alone(model: Model, pace: Pace) -> bool:
 class Job(Protocol):
     """Rows that fit the signature, and who wants to know; `settle` is called once, on the loop's thread.
 
-    `form`, `feeds`, `text`: a protocol.Question.
+    `form`, `feeds`, `text`: a protocol.Question. `at_once`: nobody else can have asked in this turn of the loop.
     """
 
     form: Any
@@ -104,6 +105,7 @@ class Job(Protocol):
     since: float
     deadline: float
     done: bool
+    at_once: bool
 
     @property
     def rows(self) -> int: ...
@@ -154,7 +156,9 @@ class Batcher:
         self.metrics.waiting(waiting + 1)
         if job.rows <= (self._alone_rows if alone and not waiting and not self._busy else self._inline_rows):
             self._short.append(job)
-            if not self._turn_is_due:
+            if job.at_once and not self._turn_is_due:
+                self._turn()
+            elif not self._turn_is_due:
                 self._turn_is_due = True
                 asyncio.get_running_loop().call_soon(self._turn)
         else:
@@ -209,7 +213,7 @@ class Batcher:
     def _run(self, batch: list[Job]) -> list[Outcome]:
         """One outcome for each job; a job that fails takes nobody with it."""
         started = time.perf_counter()
-        rows = sum(job.rows for job in batch)
+        rows = batch[0].rows if len(batch) == 1 else sum(job.rows for job in batch)
         try:
             feeds = self._feeds(batch)
         except Refusal as refusal:
@@ -223,7 +227,7 @@ class Batcher:
             if self.mourner is not None:
                 self.mourner(error)
             answers, rows = [_refusal(error)], 0
-        waited_s = sum(started - job.since for job in batch)
+        waited_s = started - batch[0].since if len(batch) == 1 else sum(started - job.since for job in batch)
         self.metrics.ran(rows, len(batch), time.perf_counter() - started, waited_s)
         self.ledger.ran(rows, len(batch))
         return answers
@@ -247,20 +251,23 @@ class Batcher:
         return parts
 
     def _feeds(self, batch: list[Job]) -> dict[str, Array]:
+        if len(batch) == 1:
+            return batch[0].feeds if batch[0].text is None else self._read(batch[0].form, [batch[0].text])
         form = batch[0].form
         texts = [job.text for job in batch if job.text is not None and job.form is form]
         if len(texts) == len(batch):
             with contextlib.suppress(Unclear):
                 return self._read(form, texts)
         parts = [job.feeds if job.text is None else self._read(job.form, [job.text]) for job in batch]
-        return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _answer(self, feeds: dict[str, Array], rows: int) -> dict[str, Array]:
         self.model.signature.check(feeds)
         started = time.perf_counter()
         answers = self.model.run(feeds) if rows else _nothing(self.model)
-        if any(len(array) != rows for array in answers.values()):
-            raise ValueError("the graph answered another number of rows than it was asked")
+        for array in answers.values():
+            if len(array) != rows:
+                raise ValueError("the graph answered another number of rows than it was asked")
         self.ledger.look(feeds, answers, rows)
         if self.witness is not None:
             self.witness(feeds, answers, rows, time.perf_counter() - started)

@@ -231,7 +231,9 @@ class Connection(HttpToolsProtocol):
         if not (length.isdigit() and data.startswith(after, stop) and len(data) == stop + len(after) + int(length)):
             return False
         self.hot, self.head = True, head
-        Cycle(self, True, head, length).complete(data[stop + len(after) :])
+        cycle = Cycle(self, True, head, length)
+        cycle.at_once = len(self.connections) == 1
+        cycle.complete(data[stop + len(after) :])
         return True
 
     def refuse_connection(self, refusal: Refusal) -> None:

@@ -125,7 +125,7 @@ class Desk:
 class Exchange:
     """One question and its reply. A front derives its own, with `on_reply`."""
 
-    done = False
+    done = at_once = False
     rows = 0
     deadline = math.inf
     request_id = ""

@@ -33,6 +33,7 @@ class Asked:
     text: bytes | None = None
     deadline: float = math.inf
     done: bool = False
+    at_once: bool = False
     since: float = field(default_factory=time.perf_counter)
     outcome: Outcome | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -259,6 +260,24 @@ def test_a_run_of_a_millisecond_leaves_the_loop_only_when_others_are_there(alone
 
     asyncio.run(ask())
     assert runs == [(thread, 1)]
+
+
+def test_who_is_alone_on_the_server_waits_for_no_turn() -> None:
+    made, runs = batcher(graphs.linear(), FAST)
+
+    async def ask(jobs: list[Asked]) -> list[bool]:
+        for job in jobs:
+            made.put(job, alone=False)
+        return [job.done or job.outcome is not None for job in jobs]
+
+    assert asyncio.run(ask([asked([1, 2, 3], at_once=True), asked([4, 5, 6], at_once=True)])) == [True, True]
+    assert runs == [("MainThread", 1)] * 2
+
+
+def test_who_comes_while_others_wait_for_the_turn_waits_with_them() -> None:
+    made, runs = batcher(graphs.linear(), FAST)
+    settle(made, [asked([1, 2, 3]), asked([4, 5, 6], at_once=True)])
+    assert runs == [("MainThread", 2)]
 
 
 def test_a_failure_of_the_batch_itself_is_told_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
