@@ -153,7 +153,6 @@ class Batcher:
                 f"{waiting} requests wait for the model already; send this one again in {max(after_s, 1)} s",
                 {"retry-after": str(max(after_s, 1))},
             )
-        self.metrics.waiting(waiting + 1)
         if job.rows <= (self._alone_rows if alone and not waiting and not self._busy else self._inline_rows):
             self._short.append(job)
             if job.at_once and not self._turn_is_due:
@@ -163,6 +162,8 @@ class Batcher:
                 asyncio.get_running_loop().call_soon(self._turn)
         else:
             self._long.append(job)
+            # The short ones wait for the end of the turn, which nobody could see.
+            self.metrics.waiting(waiting + 1)
             self._start()
 
     def _turn(self) -> None:

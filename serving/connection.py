@@ -15,7 +15,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.errors import HeadersTooLarge, Internal, InvalidHttp, Overloaded, Refusal, RequestTimeout
-from serving.exchange import ENCODING, HEADERS, LENGTH, TWICE, Desk, Exchange, Head, Reply, put, refused, request_id
+from serving.exchange import ENCODING, HEADERS, LENGTH, TWICE, Bare, Desk, Exchange, Head, put, refused, request_id
 from serving.front import INFER
 from serving.limits import too_large
 from serving.logs import event
@@ -35,7 +35,7 @@ class Place:
     """One answer's place on a connection; to uvicorn it looks like a cycle of its own."""
 
     response_complete = disconnected = False
-    said: Reply | None = None
+    said: Bare | None = None
 
     def __init__(self, connection: "Connection", keep_alive: bool) -> None:
         self.connection = connection
@@ -57,7 +57,7 @@ class Place:
     def set(self) -> None:
         """uvicorn wakes a cycle up when the client has left."""
 
-    def on_reply(self, reply: Reply) -> None:
+    def on_reply(self, reply: Bare) -> None:
         if not self.turn:
             self.said = reply
         elif not self.disconnected:
@@ -74,10 +74,10 @@ class Place:
 class Cycle(Place, Exchange):
     """A question and its reply."""
 
-    def __init__(self, connection: "Connection", keep_alive: bool, head: Head, length: bytes | None = None) -> None:
+    def __init__(self, connection: "Connection", keep_alive: bool, head: Head, size: int | None = None) -> None:
         Place.__init__(self, connection, keep_alive)
         desk = connection.desk
-        Exchange.__init__(self, desk, INFER, desk.inference.name, None, head, length)
+        Exchange.__init__(self, desk, INFER, desk.inference.name, None, head, size)
 
     def set(self) -> None:
         if self.disconnected:
@@ -85,10 +85,11 @@ class Cycle(Place, Exchange):
 
 
 class Known(NamedTuple):
-    """A head that this connection sent before, around the digits of the body's length."""
+    """A head that this connection sent before, around the digits of the body's length; and how long both are."""
 
     before: bytes
     after: bytes
+    sizes: tuple[int, int]
     head: Head
 
 
@@ -215,25 +216,26 @@ class Connection(HttpToolsProtocol):
         found = [match.span(1) for match in LENGTH_LINE.finditer(data, 0, end)]
         if len(found) == 1 and end <= LONGEST_HEAD and data[:end].endswith(b"\r\n\r\n"):
             start, stop = found[0]
-            self.known = Known(data[:start], data[stop:end], self.head)
+            self.known = Known(data[:start], data[stop:end], (start, end - stop), self.head)
 
     def _again(self, data: bytes) -> bool:
         """Is this one whole request whose head is known, and nobody before it still waits?"""
         known = self.known
         if known is None or self.receiving or not self.cycle.response_complete:
             return False
-        before, after, head = known
+        before, after, (start, rest), head = known
         if not data.startswith(before):
             return False
-        start = len(before)
         stop = data.find(b"\r", start, start + 12)
         length = data[start:stop]
-        if not (length.isdigit() and data.startswith(after, stop) and len(data) == stop + len(after) + int(length)):
+        begins = stop + rest
+        size = len(data) - begins
+        if not (length.isdigit() and data.startswith(after, stop) and size == int(length)):
             return False
         self.hot, self.head = True, head
-        cycle = Cycle(self, True, head, length)
+        cycle = Cycle(self, True, head, size)
         cycle.at_once = len(self.connections) == 1
-        cycle.complete(data[stop + len(after) :])
+        cycle.complete(data[begins:])
         return True
 
     def refuse_connection(self, refusal: Refusal) -> None:
@@ -363,7 +365,7 @@ class Connection(HttpToolsProtocol):
         else:
             super().on_message_complete()
 
-    def write_reply(self, place: Place, reply: Reply) -> None:
+    def write_reply(self, place: Place, reply: Bare) -> None:
         place.response_complete = True
         transport = self.transport
         if transport.is_closing():

@@ -17,7 +17,7 @@ import orjson
 
 from serving import guard
 from serving.errors import Conflict, Forbidden, Internal, InvalidJson, MethodNotAllowed, NotReady, Refusal
-from serving.exchange import Desk, Exchange, Reply, read_head, refused, request_id
+from serving.exchange import Bare, Desk, Exchange, Reply, read_head, refused, request_id
 from serving.inference import SAFE
 from serving.limits import App, Receive, Scope, Send, too_large
 from serving.logs import event
@@ -119,7 +119,7 @@ class Front:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _infer(self, route: str, name: str, version: str | None, scope: Scope, receive: Receive, send: Send) -> None:
-        replied: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        replied: asyncio.Future[Bare] = asyncio.get_running_loop().create_future()
         exchange = _Awaited(replied, self.desk, route, name, version, read_head(scope["headers"]))
         if scope["method"] != "POST":
             exchange.refuse(MethodNotAllowed(f"{scope['method']} is not allowed here; allowed: POST", {"allow": "POST"}))
@@ -270,15 +270,15 @@ async def _body(receive: Receive) -> bytes:
 
 
 class _Awaited(Exchange):
-    def __init__(self, replied: "asyncio.Future[Reply]", *opening: Any) -> None:
+    def __init__(self, replied: "asyncio.Future[Bare]", *opening: Any) -> None:
         self.replied = replied
         super().__init__(*opening)
 
-    def on_reply(self, reply: Reply) -> None:
+    def on_reply(self, reply: Bare) -> None:
         self.replied.set_result(reply)
 
 
-async def _first(replied: "asyncio.Future[Reply]", receive: Receive) -> None:
+async def _first(replied: "asyncio.Future[Bare]", receive: Receive) -> None:
     """Until there is a reply or the asker has left."""
     if replied.done():
         return
@@ -289,7 +289,8 @@ async def _first(replied: "asyncio.Future[Reply]", receive: Receive) -> None:
         left.cancel()
 
 
-async def send_reply(reply: Reply, send: Send) -> None:
-    pairs: list[Any] = [tuple(line.split(b": ", 1)) for line in reply.lines.split(b"\r\n")[:-1]]
-    await send({"type": "http.response.start", "status": reply.status, "headers": pairs})
-    await send({"type": "http.response.body", "body": reply.body})
+async def send_reply(reply: Bare, send: Send) -> None:
+    status, lines, body = reply
+    pairs: list[Any] = [tuple(line.split(b": ", 1)) for line in lines.split(b"\r\n")[:-1]]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})

@@ -81,6 +81,10 @@ class Question(NamedTuple):
     text: bytes | None = None
 
 
+# For who takes it apart at once, which is quicker without the names.
+Unnamed = tuple[Form, dict[str, Array], bytes | None]
+
+
 class Answer(NamedTuple):
     """`json_size` is set when raw bytes follow the JSON."""
 
@@ -108,8 +112,8 @@ class Decoder:
 
         start: how many bytes are before the body, so that what follows its JSON stands where numbers should.
         """
-        question = self.begin(body, header_length, start)
-        return question if question.text is None else Question(question.form, self.finish(question.form, [question.text]))
+        form, feeds, text = self.begin(body, header_length, start)
+        return Question(form, feeds if text is None else self.finish(form, [text]))
 
     def finish(self, form: Form, texts: list[bytes]) -> dict[str, Array]:
         """The arrays of questions of one form that `begin` left unread, one behind the other.
@@ -125,7 +129,7 @@ class Decoder:
         before, after = form.around
         return self._filled(self._form(before + texts[0] + after), [], None).feeds
 
-    def begin(self, body: bytes, header_length: str | None, start: int = 0) -> Question:
+    def begin(self, body: bytes, header_length: str | None, start: int = 0) -> Unnamed:
         """As `decode`; a short list of numbers may be left unread, so that several can be read at once."""
         if header_length is None:
             return self._read(body, None)
@@ -138,7 +142,7 @@ class Decoder:
             raise Refusal(f"{HEADER}: says {size} bytes of JSON, the body has {len(body) - start} bytes")
         return self._read(body[start : start + size], memoryview(body)[start + size :])
 
-    def _read(self, text: bytes, binary: memoryview | None) -> Question:
+    def _read(self, text: bytes, binary: memoryview | None) -> Unnamed:
         if binary is None and (question := self._like_the_last(text)) is not None:
             return question
         rest, lists = numbers.cut(text)
@@ -156,7 +160,7 @@ class Decoder:
             # The strict reader knows what is wrong and where, or that nothing is.
             return self._filled(self._form(text), [], binary)
 
-    def _like_the_last(self, text: bytes) -> Question | None:
+    def _like_the_last(self, text: bytes) -> Unnamed | None:
         """When only the numbers are others than in the last request, there is nothing to look for."""
         form = self._last
         if form is None:
@@ -167,7 +171,7 @@ class Decoder:
         # Where this is one whole list, the text is the last one with other numbers.
         numerals = text[len(before) : len(text) - len(after)]
         if len(numerals) <= LATER and numbers.is_list(numerals):
-            return Question(form, NOTHING, numerals)
+            return form, NOTHING, numerals
         (entry,) = form.inputs
         array = numbers.read(numerals, *entry.array)
         return None if array is None else Question(form, {entry.name: self._wide(entry.name, array)})

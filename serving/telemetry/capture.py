@@ -20,7 +20,7 @@ from serving.logs import event
 from serving.telemetry.store import opened, private
 
 if TYPE_CHECKING:
-    from serving.exchange import Exchange, Reply
+    from serving.exchange import Bare, Exchange
 
 NAME = "captures.db"
 # Between two times of writing; of more the oldest of those that went well are not kept.
@@ -69,17 +69,18 @@ class Capture:
         self._bytes = 0
         self._problem: str | None = None
 
-    def keep(self, exchange: "Exchange", reply: "Reply") -> None:
+    def keep(self, exchange: "Exchange", reply: "Bare") -> None:
         """On the loop's thread. Without its body a request that was refused early is no case."""
         body, exchange.body = exchange.body, None
-        failed = reply.status != 200
+        status, lines, answer = reply
+        failed = status != 200
         if body is None or (self.failures_only and not failed) or self._bytes > MOST_BYTES:
             return
-        self._bytes += len(body) + len(reply.body)
+        self._bytes += len(body) + len(answer)
         head = {str(name, "latin-1"): str(value, "latin-1") for name, value in exchange.head.items()}
         kept = Kept(
             exchange.request_id, time.time(), exchange.route, {name: head[name] for name in HEADERS if name in head},
-            bytes(body), reply.status, _lines(reply.lines), bytes(reply.body), exchange.digest,
+            bytes(body), status, _lines(lines), bytes(answer), exchange.digest,
         )  # fmt: skip
         (self._failed if failed else self._good).append(kept)
 

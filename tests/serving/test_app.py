@@ -259,7 +259,7 @@ def test_only_big_bodies_are_read_off_the_event_loop(size: int, thread: str, mon
     seen: list[str] = []
     begin = protocol.Decoder.begin
 
-    def watched(*arguments: Any) -> protocol.Question:
+    def watched(*arguments: Any) -> protocol.Unnamed:
         seen.append(threading.current_thread().name)
         return begin(*arguments)
 

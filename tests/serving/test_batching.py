@@ -107,8 +107,7 @@ def unread(*lists: str) -> list[Asked]:
     bodies = [b'{"inputs":[{"name":"X","datatype":"FP32","shape":[1,3],"data":%b}]}' % text.encode() for text in lists]
     for _ in range(2):
         decoder.decode(bodies[0], None)
-    questions = [decoder.begin(body, None) for body in bodies]
-    return [Asked(question.feeds, question.form, question.text) for question in questions]
+    return [Asked(feeds, form, text) for form, feeds, text in [decoder.begin(body, None) for body in bodies]]
 
 
 def test_lists_left_unread_are_read_together_and_each_gets_its_own_rows() -> None:
@@ -145,8 +144,8 @@ def test_lists_that_take_the_strict_reader_share_a_run_all_the_same() -> None:
     decoder.decode(bodies[0].replace(b".0", b""), None)
     decoder.decode(bodies[0].replace(b".0", b""), None)
     questions = [decoder.begin(body, None) for body in bodies]
-    assert questions[-1].text == b"[3.0,7]"
-    jobs = [Asked(question.feeds, question.form, question.text) for question in questions]
+    assert questions[-1][2] == b"[3.0,7]"
+    jobs = [Asked(feeds, form, text) for form, feeds, text in questions]
     settle(made, jobs)
     assert runs == [("MainThread", 4)]
     assert [next(iter(job.outcome.values())).tolist() for job in jobs if isinstance(job.outcome, dict)] == [

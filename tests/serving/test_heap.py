@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from serving.exchange import Desk, Exchange, Reply
+from serving.exchange import Bare, Desk, Exchange
 from serving.front import INFER
 from serving.heap import WORTH_BYTES, Heap
 from serving.inference import Inference
@@ -145,8 +145,8 @@ def test_a_server_gives_back_what_its_first_requests_needed(start: Start) -> Non
 
 
 class Kept(Exchange):
-    def on_reply(self, reply: Reply) -> None:
-        self.status = reply.status
+    def on_reply(self, reply: Bare) -> None:
+        self.status = reply[0]
 
 
 def test_an_answered_question_lets_go_of_its_numbers() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from serving.connection import Connection, Place
-from serving.exchange import Reply
+from serving.exchange import Bare
 from serving.inference import Inference, Served
 from serving.metrics import Metrics
 from serving.release import Opened
@@ -37,8 +37,9 @@ def test_they_do_not_differ_for_other_datatypes(content: bytes) -> None:
 
 def test_a_byte_too_many_is_noticed(served: Served) -> None:
     class Longer(Connection):
-        def write_reply(self, place: Place, reply: Reply) -> None:
-            super().write_reply(place, reply._replace(lines=reply.lines + b"x-more: 1\r\n"))
+        def write_reply(self, place: Place, reply: Bare) -> None:
+            status, lines, body = reply
+            super().write_reply(place, (status, lines + b"x-more: 1\r\n", body))
 
     assert asyncio.run(difference("test", served, Longer)) == "the two ways answer the same question with different bytes"
 
