@@ -51,9 +51,11 @@ def files(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[List
 
 @pytest.fixture(scope="module")
 def watched(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The image with a hook that Python itself loads as it starts: it notes into $SEEN what is unpickled, and its end."""
+    """The image with a hook that Python itself loads as it starts, $LATE seconds later: it notes into $SEEN what is unpickled,
+    and its end."""
     folder = tmp_path_factory.mktemp("watched")
-    (folder / "sitecustomize.py").write_text(textwrap.dedent(WATCH))
+    late = "import os, time\ntime.sleep(float(os.environ.get('LATE', 0)))\n"
+    (folder / "sitecustomize.py").write_text(late + textwrap.dedent(WATCH))
     site = f"/usr/local/lib/python3.{test_contents.MINOR}/site-packages"
     (folder / "Dockerfile").write_text(f"FROM {image}\nCOPY sitecustomize.py {site}/\n")
     docker("build", "--network", "none", "--tag", WATCHED, str(folder))
@@ -282,7 +284,8 @@ def services() -> str:
 def test_four_slots_of_a_swarm_answer_each_row_once_though_one_is_killed(
     one_node: None, watched: str, model: Path, tables: Path, out: Path, tmp_path: Path, undisturbed: dict[str, str]
 ) -> None:
-    (tmp_path / "store").write_text(f"SEEN={out}/.seen\n")
+    # However slow the engine is to tell what runs, there is still something to stop and to kill.
+    (tmp_path / "store").write_text(f"SEEN={out}/.seen\nLATE=2\n")
     words = ("encode", tables, out, "--model", model, *WORDS, "--image", watched, "--credentials", tmp_path / "store")
     first = waiting(*words)
     wait_until(tasks, "no task is started")

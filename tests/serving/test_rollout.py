@@ -122,7 +122,9 @@ def test_one_that_turns_slow_is_rolled_back_unheard(inference: Inference) -> Non
     run = new.model._runner
 
     def slow(*given: Any) -> Any:
-        time.sleep(0.002)
+        until = time.thread_time() + 0.002
+        while time.thread_time() < until:
+            pass
         return run(*given)
 
     new.model.__dict__["_runner"] = slow
@@ -130,6 +132,23 @@ def test_one_that_turns_slow_is_rolled_back_unheard(inference: Inference) -> Non
         assert ask(inference) != new.model.version
         settled(made)
     assert "times as long" in made.reason
+
+
+def test_one_that_waits_for_the_others_thread_is_not_called_slow(inference: Inference) -> None:
+    """As under load: a thread that wants to go on after a run waits milliseconds until the loop's lets it."""
+    new = candidate(inference, graphs.linear(scale=1.5))
+    made = rollout(inference, new, Plan(shadow_rows=30, shadow_s=60))
+    run = new.model._runner
+
+    def waiting(*given: Any) -> Any:
+        time.sleep(0.005)
+        return run(*given)
+
+    new.model.__dict__["_runner"] = waiting
+    for _ in range(30):
+        ask(inference)
+        settled(made)
+    assert made.look() == Stage.CANARY, made.reason
 
 
 @pytest.mark.parametrize("content", [graphs.linear("FP64"), graphs.echo("FP32")])
