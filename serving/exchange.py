@@ -64,7 +64,7 @@ def request_id(head: Head) -> str:
 class Reply(NamedTuple):
     """`lines` are the headers as HTTP/1.1 writes them, each with its end of line.
 
-    A model's answer is the bare three: to name them and take them apart again is a thirtieth of all that a question costs.
+    A model's answer is the bare three, which are quicker to make and to take apart.
     """
 
     status: int

@@ -44,7 +44,7 @@ class Plan:
     """When a step has seen enough, and what ends it.
 
     max_difference: largest |new - old| of any number in shadow; a retrained model differs, so there is no limit unless given.
-    slower: how many times the active model's time a run may take.
+    slower: how many times the active model's time of the processor a run may take.
     """
 
     shadow_rows: int = 200
@@ -153,7 +153,7 @@ class Rollout:
 
     def _compare(self, feeds: dict[str, Array], answers: dict[str, Array], rows: int, seconds: float) -> None:
         try:
-            # Of the processor: under load this thread waits for the loop's, which is no fault of the release.
+            # Of the processor, as the active release's: under load a thread waits for the other, which is nobody's fault.
             started = time.thread_time()
             found = self.candidate.model.run(feeds)
             self._new_s += time.thread_time() - started

@@ -44,7 +44,7 @@ def shrink(session: onnxruntime.InferenceSession, feeds: Mapping[str, Any]) -> N
 def runner(session: onnxruntime.InferenceSession) -> Callable[[list[str], Any], list[Any]]:
     """session.run without the looks at names and types that the signature has taken already: 3 of 14 µs for one row.
 
-    Options that are there need not be made for each run, which costs another one.
+    Options that are there need not be made for each run.
     """
     native = getattr(session, "_sess", None)
     if native is None:

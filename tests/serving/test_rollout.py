@@ -134,6 +134,28 @@ def test_one_that_turns_slow_is_rolled_back_unheard(inference: Inference) -> Non
     assert "times as long" in made.reason
 
 
+def test_a_release_that_waits_is_no_excuse_for_a_slow_one(inference: Inference) -> None:
+    new = candidate(inference, graphs.linear(scale=1.5))
+    made = rollout(inference, new, Plan(shadow_rows=30, shadow_s=60))
+    old = inference.served.model  # type: ignore[union-attr]
+
+    def pausing(*given: Any, run: Any = old._runner) -> Any:
+        time.sleep(0.01)
+        return run(*given)
+
+    def slow(*given: Any, run: Any = new.model._runner) -> Any:
+        until = time.thread_time() + 0.005
+        while time.thread_time() < until:
+            pass
+        return run(*given)
+
+    old.__dict__["_runner"], new.model.__dict__["_runner"] = pausing, slow
+    for _ in range(25):
+        ask(inference)
+        settled(made)
+    assert "times as long" in made.reason
+
+
 def test_one_that_waits_for_the_others_thread_is_not_called_slow(inference: Inference) -> None:
     """As under load: a thread that wants to go on after a run waits milliseconds until the loop's lets it."""
     new = candidate(inference, graphs.linear(scale=1.5))
