@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,30 @@ def remove(*containers: str) -> None:
         docker("rm", "--force", "--volumes", *present)
 
 
+def images(repository: str) -> dict[str, str]:
+    """Name to id."""
+    lines = docker("images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}", repository).splitlines()
+    return dict(line.split() for line in lines)
+
+
 def remove_images(repository: str) -> None:
     """By name: the same image may have other names."""
-    tags = docker("images", "--format", "{{.Repository}}:{{.Tag}}", repository).splitlines()
+    tags = images(repository)
     if tags:
         docker("rmi", *tags)
+
+
+@contextmanager
+def images_as_they_were(repository: str) -> Iterator[None]:
+    """Afterwards: who runs the tests may have images of that name, and a server that runs from one."""
+    before = images(repository)
+    try:
+        yield
+    finally:
+        for tag, identity in before.items():
+            docker("tag", identity, tag)
+        if made := images(repository).keys() - before.keys():
+            docker("rmi", *made)
 
 
 def python_in(container: str, code: str) -> str:

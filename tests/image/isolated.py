@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.image.engine import Done, run
+from tests.image.engine import ROOT, Done, run
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,13 @@ class Isolated:
     address: str
     pid: int
 
-    def shell(self, script: str, folder: Path, **more: str) -> Done:
+    def run(self, *command: str, folder: Path = ROOT, **more: str) -> Done:
         """On the host of that engine: with its network, and no other."""
-        command = ["nsenter", f"--net=/proc/{self.pid}/ns/net", "sh", "-euc", script]
-        return run(*command, cwd=folder, check=False, env={"DOCKER_HOST": self.address} | more, timeout_s=300)
+        there = ("nsenter", f"--net=/proc/{self.pid}/ns/net", *command)
+        return run(*there, cwd=folder, check=False, env={"DOCKER_HOST": self.address} | more, timeout_s=300)
+
+    def shell(self, script: str, folder: Path, **more: str) -> Done:
+        return self.run("sh", "-euc", script, folder=folder, **more)
 
 
 @contextmanager

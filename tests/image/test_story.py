@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from tests.bundle import signing
-from tests.image.engine import ROOT, Done, remove_images, run
+from tests.image.engine import ROOT, Done, images_as_they_were, run
 from tests.image.isolated import Isolated
 from tests.image.site import KEY
 
@@ -100,8 +100,8 @@ def stage(isolated: Isolated, image: str, tmp_path: Path) -> Any:
     run(str(ROOT / "scripts" / "tool"), "signing")
     signing.private(vendor / "vendor.pem", KEY)
     signing.public(site / "vendor.pub", KEY)
-    yield Stage(vendor, site, isolated)
-    remove_images("unjar")
+    with images_as_they_were("unjar"):
+        yield Stage(vendor, site, isolated)
 
 
 def spoilt(path: Path) -> bytes:
