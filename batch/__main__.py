@@ -7,14 +7,13 @@ Exits 0 done, 1 looked at and refused (trying again is of no use), 2 could not l
 """
 
 import argparse
-import gc
 import os
 import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from batch import cluster, driver
+from batch import driver, process
 from batch.errors import Hopeless, Retryable
 from serving.guard import refuse_unpickling
 
@@ -24,9 +23,15 @@ def start(given: argparse.Namespace) -> int:
     if given.on:
         return elsewhere(given)
     try:
-        given.shard = given.shard or cluster.own_share(os.environ)
-        return encode(given, lambda run: driver.drive(run, command(), given.workers or len(os.sched_getaffinity(0))))
+        if given.shard is None:
+            from batch import cluster
+
+            given.shard = cluster.own_share(os.environ)
+        workers = given.workers or len(os.sched_getaffinity(0))
+        return encode(given, lambda run: driver.drive(run, process.command(given), workers))
     except Hopeless as error:
+        from batch import cluster
+
         if cluster.SLOT not in os.environ:
             raise
         from batch import swarm
@@ -49,6 +54,8 @@ def elsewhere(given: argparse.Namespace) -> int:
     if given.shards is None:
         raise Hopeless(f"--on {given.on}: needs --shards N, into how many shares the work is cut")
     if given.on == "k8s":
+        from batch import cluster
+
         print(cluster.as_yaml(cluster.job(given)).lstrip())
     else:
         from batch import swarm
@@ -59,11 +66,6 @@ def elsewhere(given: argparse.Namespace) -> int:
 
 def total(done: dict[str, Any]) -> str:
     return f"{done['rows']} rows in, {done['answered']} answered, {done['quarantined']} in quarantine"
-
-
-def command() -> list[str]:
-    """Of a worker. Workers plan as they would alone, so they are told all that was asked."""
-    return [sys.executable, "-m", "batch", "worker", *sys.argv[2:]]
 
 
 def encode(given: argparse.Namespace, drive: Callable[[driver.Run], None]) -> int:
@@ -78,19 +80,6 @@ def encode(given: argparse.Namespace, drive: Callable[[driver.Run], None]) -> in
     else:
         print(f"batch: {total(run.done)}: {given.output}")
     return 0
-
-
-# The two below load Arrow and the model's session, `encode` does not: it would wait for them twice.
-def work(given: argparse.Namespace) -> int:
-    # It ends with its driver's pipe; a signal for the whole group is the driver's to handle.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What is loaded now stays until the end, so it need not be looked through for what may go.
-    gc.disable()
-    from batch import worker
-
-    gc.freeze()
-    gc.enable()
-    return worker.work(given)
 
 
 def prove(given: argparse.Namespace) -> int:
@@ -133,7 +122,7 @@ def arguments() -> argparse.ArgumentParser:
     shown: Any = {"description": __doc__, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = argparse.ArgumentParser(prog="python -m batch", **shown)
     commands = parser.add_subparsers(required=True, metavar="encode | verify")
-    for name, run in (("encode", start), ("verify", prove), ("worker", work)):
+    for name, run in (("encode", start), ("verify", prove)):
         command = commands.add_parser(name, **shown)
         command.set_defaults(run=run)
         command.add_argument("input", metavar="IN", help="file or folder")
@@ -143,14 +132,13 @@ def arguments() -> argparse.ArgumentParser:
             continue
         model = os.environ.get("UNJAR_MODEL", "model.onnx")
         command.add_argument("--model", default=model, help="the file that convert.py wrote (UNJAR_MODEL, else model.onnx)")
-        if name != "verify":
-            command.add_argument("--id", metavar="COLUMN", help="column with ids; without it rows are numbered from 0")
-            command.add_argument("--columns", metavar="A,B,...", help="columns in the order in which the model takes them")
-            command.add_argument("--workers", type=above_zero, help="processes (as many as processors; 1 with --on)")
-            parts = "do only every Nth part, from I on; auto: as Kubernetes, Swarm or Slurm say"
-            command.add_argument("--shard", type=share, default=(0, 1), metavar="I/N", help=parts)
-            command.add_argument("--shard-rows", type=above_zero, help="rows of a part, at least (262144; 2048 outlines)")
-            on_a_cluster(command)
+        command.add_argument("--id", metavar="COLUMN", help="column with ids; without it rows are numbered from 0")
+        command.add_argument("--columns", metavar="A,B,...", help="columns in the order in which the model takes them")
+        command.add_argument("--workers", type=above_zero, help="processes (as many as processors; 1 with --on)")
+        parts = "do only every Nth part, from I on; auto: as Kubernetes, Swarm or Slurm say"
+        command.add_argument("--shard", type=share, default=(0, 1), metavar="I/N", help=parts)
+        command.add_argument("--shard-rows", type=above_zero, help="rows of a part, at least (262144; 2048 outlines)")
+        on_a_cluster(command)
     return parser
 
 

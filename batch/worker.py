@@ -53,12 +53,13 @@ def work(given: Namespace, lines: Iterable[str] = sys.stdin, told: TextIO = sys.
         tell(unit=None, **_failure(error))
         return 1 if isinstance(error, Hopeless) else 2
     tell()
-    for line in lines:
-        question, *about = json.loads(line)
-        try:
-            tell(**getattr(worker, question)(*about))
-        except (Hopeless, Retryable) as error:
-            tell(unit=about[0] if question == "encode" else None, **_failure(error))
+    with worker.showing:
+        for line in lines:
+            question, *about = json.loads(line)
+            try:
+                tell(**getattr(worker, question)(*about))
+            except (Hopeless, Retryable) as error:
+                tell(unit=about[0] if question == "encode" else None, **_failure(error))
     return 0
 
 
@@ -72,8 +73,9 @@ class Worker:
             raise Hopeless(f"{self.out.root}: IN and OUT lie in each other; give another folder")
         self.source, self.names = asked_for.inputs()
         self.model, self.given = verified(given.model), given
-        self._showing = ThreadPoolExecutor(1)
-        self._last: Future[dict[str, str]] = self._showing.submit(dict)
+        # Until it is left, what is being written is still shown.
+        self.showing = ThreadPoolExecutor(1)
+        self._last: Future[dict[str, str]] = self.showing.submit(dict)
 
     def plan(self) -> dict[str, object]:
         given = self.given
@@ -87,7 +89,7 @@ class Worker:
         """Makes a part's file, which is shown while rows of the next are answered. Returns the digest of the one before."""
         before = self._last
         show = self._shards.make(self._shards.manifest.units[index], before.result)
-        self._last = self._showing.submit(lambda: {str(index): show()})
+        self._last = self.showing.submit(lambda: {str(index): show()})
         return {"digests": before.result()}
 
     def rest(self) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Does a batch open a pickle anywhere, or load what could?"""
 
+import json
 import os
 import subprocess
 import sys
@@ -71,13 +72,14 @@ def test_the_watch_sees_a_pickle_and_multiprocessing(tmp_path: Path) -> None:
     assert seen[-1][1] == "loaded ['multiprocessing']"
 
 
-@pytest.mark.parametrize("where", ["driver", "worker"])
+@pytest.mark.parametrize("where", ["__main__", "process"])
 def test_a_pickle_in_the_room_is_refused(where: str) -> None:
-    """Both begin in `main`, which puts serving's guard on before anything is read."""
-    words = {"driver": ["encode", "nowhere", "out"], "worker": ["worker", "nowhere", "out"]}[where]
+    """Driver and worker begin in a `main`, which puts serving's guard on before anything is read."""
+    asked = {"input": "nowhere", "output": "out", "model": "model.onnx"}
+    words = {"__main__": ["encode", "nowhere", "out"], "process": [json.dumps(asked)]}[where]
     code = f"""
         import sys, pickle, decimal
-        from batch.__main__ import main
+        from batch.{where} import main
         sys.argv = ["batch", *{words!r}]
         stream = pickle.dumps(decimal.Decimal(1))
         assert main() == 2
