@@ -338,7 +338,7 @@ since=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
     done=yes
     if exists "$previous"; then docker rm "$previous" >/dev/null; fi
     url="$(at "$host" "$port")"
-    say "$name serves at $url, with its pages at $url/docs"
+    say "$name serves at $url; in a browser: $url/docs, $url/status and, of the geometry encoder, $url/"
 }
 
 deploy() {
