@@ -107,7 +107,7 @@ def measure(model: str, contenders: list[Contender], rounds: int, seconds: float
     X = np.random.default_rng(1).normal(3, 2, (4096, 128))
     result: dict[str, Any] = {
         **described(), "rounds": rounds, "seconds": seconds, "datatype": "FP64", "in_process": in_process(model, X),
-        "parts_us": parts(), "least_us": least(model), "servers": {contender.name: {} for contender in contenders},
+        "servers": {contender.name: {} for contender in contenders},
     }  # fmt: skip
     samples: dict[str, list[dict[str, Any]]] = {contender.name: [] for contender in contenders}
     for number in range(rounds):
@@ -142,58 +142,6 @@ for rows in (1, 32, 1024):
         times.append(time.perf_counter() - begun)
     found[rows] = sorted(times)[len(times) // 2] * 1e6
 print(json.dumps(found))
-"""
-    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-c", code]
-    return dict(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-
-
-def parts() -> dict[str, float]:
-    """Microseconds, on the servers' core, of what no server of 1024 rows of JSON can leave out: reading and writing."""
-    code = f"""
-import json, sys, time
-sys.path.insert(0, {str(Path.cwd())!r})
-import numpy as np, orjson, simdjson
-X = np.random.default_rng(1).normal(3, 2, (1024, 128))
-text = orjson.dumps(X.reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)
-parser, answer, found = simdjson.Parser(), np.ascontiguousarray(X[:, :8]).reshape(-1), {{}}
-for name, work in (
-    ("read", lambda: parser.parse(text).as_buffer(of_type="d")),
-    ("write", lambda: orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)),
-):
-    times = []
-    for _ in range(100):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    found[name] = sorted(times)[50] * 1e6
-print(json.dumps(found))
-"""
-    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-c", code]
-    return dict(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-
-
-def least(model: str) -> dict[str, float]:
-    """Microseconds, on the servers' core, to read one row of JSON, run the model and write its answer, and nothing else: one
-    after the other, and each after a pause in which the processor sleeps, as it does between the questions of one client."""
-    code = f"""
-import json, sys, time
-sys.path.insert(0, {str(Path.cwd())!r})
-from pathlib import Path
-import numpy as np, orjson, simdjson
-from serving.runtime import open_session, runner
-run = runner(open_session(Path({model!r}).read_bytes()))
-X = np.random.default_rng(1).normal(3, 2, (64, 128))
-texts = [orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) for row in X]
-parser, found = simdjson.Parser(), {{"in_a_loop": [], "woken": []}}
-for turn in range(6000):
-    way = ("in_a_loop", "woken")[turn // 1000 % 2]
-    if way == "woken":
-        time.sleep(1e-4)
-    begun = time.perf_counter()
-    row = np.ndarray((1, 128), np.float64, parser.parse(texts[turn % 64]).as_buffer(of_type="d"))
-    orjson.dumps(run(["predict"], {{"X": row}})[0].reshape(-1), option=orjson.OPT_SERIALIZE_NUMPY)
-    found[way].append(time.perf_counter() - begun)
-print(json.dumps({{way: sorted(times)[len(times) // 2] * 1e6 for way, times in found.items()}}))
 """
     command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-c", code]
     return dict(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))

@@ -41,6 +41,7 @@ CONTENDERS = (
     Contender("naive-sklearn", ("native",), {"native": "/predict"}),
     Contender("naive-onnxruntime", ("native",), {"native": "/predict"}),
     Contender("asgi-echo", ("native",), {"native": "/"}),
+    Contender("bare", ("v2json", "v2binary"), {"v2json": V2, "v2binary": V2}),
     *(
         Contender(peer.name, peer.formats, {kind: "/predict" if kind == "native" else V2 for kind in peer.formats})
         for peer in PEERS
@@ -102,6 +103,9 @@ def running(
             command = [python, str(ROOT / "server.py"), "--model", model, "--name", "model", "--port", str(port)]
             given = MALLOC | {"UNJAR_STATE": f"{folder}/state"} | ({"UNJAR_FRONT": "asgi"} if "asgi" in contender.name else {})
             given = {name: value for name, value in (given | (extra or {})).items() if value}
+        elif contender.name == "bare":
+            command = [python, "-m", "benchmarks.load.bare", model, str(port)]
+            given = MALLOC | {"PYTHONPATH": str(ROOT)}
         else:
             kind = {"naive-sklearn": "sklearn", "naive-onnxruntime": "ort", "asgi-echo": "echo"}[contender.name]
             command, given = [python, "-m", "benchmarks.load.naive", kind, model, str(port)], {"PYTHONPATH": str(ROOT)}
