@@ -166,10 +166,11 @@ def endurance() -> str:
 
 def _soak(of: Result) -> str:
     memory = [of["pss_kb"][half] / 1024 for half in ("first_half", "second_half")]
+    settled = [kb / 1024 for kb in of["settled_pss_kb"]]
     return (
         f"{of['minutes']:g} minutes at full load, {of['connections']} connections, {of['requests']:,} requests, good and bad:"
         f" {len(of['wrong'])} wrong answers, {of['counts'].get('broken', 0)} broken connections; PSS {memory[0]:.1f} MB in the"
-        f" first half, {memory[1]:.1f} MB in the second"
+        f" first half and {settled[0]:.1f} after it, {memory[1]:.1f} in the second and {settled[1]:.1f} after it"
     )
 
 
