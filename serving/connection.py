@@ -29,6 +29,8 @@ PROBES_S = (0.02, 1.0)
 CLOSE = b"connection: close\r\n\r\n"
 LENGTH_LINE = re.compile(rb"\r\n(?i:content-length): *(\d+)\r\n")
 LONGEST_HEAD = 4096
+# What is left of a body, from which on the parser is not given it: it would copy every byte, and it tells nothing of them.
+LONG_REST = 64 << 10
 
 
 class Place:
@@ -111,7 +113,7 @@ class Connection(HttpToolsProtocol):
         self.messages = 0
         self.receiving = self.in_body = False
         self.since = 0.0
-        self.header_bytes = self.raw_bytes = self.body_bytes = 0
+        self.header_bytes = self.raw_bytes = self.body_bytes = self.left = 0
         self.offer = self.began = False
         self.parser_method = b""
         self.current: Any = None
@@ -167,8 +169,11 @@ class Connection(HttpToolsProtocol):
         begins = not self.receiving
         try:
             self.began = False
-            self._parse(data)
-            self._count(data)
+            if self.left:
+                data = self._rest(data)
+            if data:
+                self._parse(data)
+                self._count(data)
         except HeadersTooLarge as refusal:
             self.refuse_connection(refusal)
         except httptools.HttpParserCallbackError as error:
@@ -180,9 +185,31 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.refuse_connection(InvalidHttp("this is not an HTTP/1.1 request that can be read"))
         else:
-            if begins and self.hot and self.known is None and self.messages == 1 and not self.receiving:
+            if self.receiving:
+                if self.hot and self.in_body and LENGTH in self.head and not self.left:
+                    left = int(self.head[LENGTH]) - self.body_bytes
+                    self.left = left if left >= LONG_REST else 0
+            elif begins and self.hot and self.known is None and self.messages == 1:
                 self._learn(data)
         return
+
+    def _rest(self, data: bytes) -> bytes:
+        """Takes what belongs to the body, as the parser would hand it on; returns what is behind it."""
+        part = data if len(data) <= self.left else data[: self.left]
+        self.left -= len(part)
+        try:
+            self.on_body(part)
+            if not self.left:
+                self._parse_anew()
+                self.on_message_complete()
+        except Exception:
+            # As from the parser.
+            raise httptools.HttpParserCallbackError from None
+        return data[len(part) :]
+
+    def _parse_anew(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def _parse(self, data: bytes) -> None:
         """Nothing is offered to change to; RFC 9110 lets a server go on as if it had not been asked."""
@@ -190,8 +217,7 @@ class Connection(HttpToolsProtocol):
             try:
                 return self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self._parse_anew()
                 data = self._without_offer() + data[offer.args[0] :]
 
     def _count(self, data: bytes) -> None:
