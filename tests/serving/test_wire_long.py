@@ -1,5 +1,6 @@
 """Is a body that comes in many pieces read as one, and what is behind it as the next request?"""
 
+import asyncio
 import time
 from itertools import pairwise
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.serving import graphs
 from tests.serving.asking import Running, Start
+from tests.serving.test_turns import House
 from tests.serving.test_wire_framing import TIMEOUT_S, unharmed
 from tests.serving.wire import GOOD, asked, is_good, request, wire
 
@@ -77,3 +79,27 @@ def test_one_whose_client_leaves(server: Running) -> None:
             with wire(server) as client:
                 client.send(request(LONG)[:end])
                 time.sleep(0.05)
+
+
+def test_a_failure_behind_one_is_answered_as_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the parser is not given fails as what it is: with a 500, and the connection is done with."""
+
+    async def ask() -> None:
+        made, transport = House().connect()
+        head, _, body = request(LONG[700_000:]).partition(b"\r\n\r\n")
+        made.data_received(head + b"\r\n\r\n" + body[:100])
+        assert made.left == len(body) - 100, "the parser is given no more"
+
+        def fails() -> None:
+            raise ValueError("by the test")
+
+        monkeypatch.setattr(made, "on_message_complete", fails)
+        # The last byte comes alone, so that the failure is of the end and nothing else.
+        made.data_received(body[100:-1])
+        assert transport.answers == []
+        made.data_received(body[-1:])
+        assert b" 500 " in b"".join(transport.answers)[:20]
+        assert made.broken
+        made.connection_lost(None)
+
+    asyncio.run(ask())
