@@ -1,7 +1,7 @@
-"""The least that a Python server of this model can do: read, run, write. `python -m benchmarks.load.bare MODEL PORT`.
+"""What is left of a server of this model without all that a product needs. `python -m benchmarks.load.bare MODEL PORT`.
 
-No route, no check, no limit, no id, no count; the second malformed byte would end it. Only what nobody can leave out, by the
-fastest way that was found for each. What is slower than this was added; what this does not reach, nobody here can.
+It reads, runs the model and writes, each by the fastest way that was found. No route, no check, no limit, no id, no count; it
+never lets several questions share a run, and a malformed byte ends it.
 """
 
 import asyncio
