@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from batch import driver, process
+from batch import cluster, driver, process
 from batch.errors import Hopeless, Retryable
 from serving.guard import refuse_unpickling
 
@@ -23,15 +23,10 @@ def start(given: argparse.Namespace) -> int:
     if given.on:
         return elsewhere(given)
     try:
-        if given.shard is None:
-            from batch import cluster
-
-            given.shard = cluster.own_share(os.environ)
+        given.shard = given.shard or cluster.own_share(os.environ)
         workers = given.workers or len(os.sched_getaffinity(0))
         return encode(given, lambda run: driver.drive(run, process.command(given), workers))
     except Hopeless as error:
-        from batch import cluster
-
         if cluster.SLOT not in os.environ:
             raise
         from batch import swarm
@@ -54,8 +49,6 @@ def elsewhere(given: argparse.Namespace) -> int:
     if given.shards is None:
         raise Hopeless(f"--on {given.on}: needs --shards N, into how many shares the work is cut")
     if given.on == "k8s":
-        from batch import cluster
-
         print(cluster.as_yaml(cluster.job(given)).lstrip())
     else:
         from batch import swarm

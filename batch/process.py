@@ -36,6 +36,7 @@ def main() -> int:
 
 if __name__ == "__main__":
     code = main()
+    # Who asked to be told of the end is told; what is loaded need not be unloaded.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
