@@ -102,8 +102,8 @@ def reasons(result: Result) -> str:
 by the fastest way found, and nothing else: it has no routes, limits, checks, request ids, counts or telemetry. What it has left
 of a bound is all that these may take. It lets no questions share a run, so at 64 connections ours may be ahead of it, and its
 memory is room for a body of every connection. The echo, which reads no number and runs no model, is {cheaper:.0f} times cheaper
-than naive FastAPI here. At one connection its round trip is {trip_us:.0f} µs, the bound is {1.25 * trip_us:.0f}, the bare server
-takes {bare_us:.0f}. 1024 rows of JSON are 2.6 MB of numbers: the bound is {bound_ms:.2f} ms, the bare server takes
+than naive FastAPI here. At one connection its round trip is {trip_us:.0f} µs, the bound is {1.25 * trip_us:.0f}, the bare
+server takes {bare_us:.0f}. 1024 rows of JSON are 2.6 MB of numbers: the bound is {bound_ms:.2f} ms, the bare server takes
 {bare_ms:.2f}. Memory of ours is what is left after the load; while sixteen bodies of 2.6 MB are on their way it
 is {peak:.0f} MB. Runs of the benchmark differ by what neighbours of this machine do."""
 
